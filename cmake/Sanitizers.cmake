@@ -1,0 +1,11 @@
+# One switch picks the sanitizers of a whole build: address+undefined, thread, or none.
+set(TRIVIUM_SANITIZE "" CACHE STRING "address+undefined, thread, or empty")
+if(TRIVIUM_SANITIZE STREQUAL "address+undefined")
+  add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=address,undefined)
+elseif(TRIVIUM_SANITIZE STREQUAL "thread")
+  add_compile_options(-fsanitize=thread -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=thread)
+elseif(TRIVIUM_SANITIZE)
+  message(FATAL_ERROR "TRIVIUM_SANITIZE=${TRIVIUM_SANITIZE}: want address+undefined or thread")
+endif()

@@ -1,0 +1,35 @@
+# trivium_library(name SOURCES ... DEPS ...): one room's (or part of a room's) library. DEPS are public.
+function(trivium_library name)
+  cmake_parse_arguments(A "" "" "SOURCES;DEPS" ${ARGN})
+  add_library(${name} STATIC ${A_SOURCES})
+  target_include_directories(${name} PUBLIC ${CMAKE_SOURCE_DIR})
+  target_link_libraries(${name} PUBLIC ${A_DEPS})
+  trivium_warnings(${name})
+endfunction()
+
+# trivium_binary(name SOURCES ... DEPS ...): a program.
+function(trivium_binary name)
+  cmake_parse_arguments(A "" "" "SOURCES;DEPS" ${ARGN})
+  add_executable(${name} ${A_SOURCES})
+  target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR})
+  target_link_libraries(${name} PRIVATE ${A_DEPS})
+  trivium_warnings(${name})
+endfunction()
+
+# trivium_test(name LABEL unit|db|nats|bpf|netns|fault SOURCES ... DEPS ... [TIMEOUT seconds] [SERIAL]):
+# a GoogleTest program, one ctest entry. LABEL says what the test needs from the machine.
+function(trivium_test name)
+  cmake_parse_arguments(A "SERIAL" "LABEL;TIMEOUT" "SOURCES;DEPS" ${ARGN})
+  if(NOT A_LABEL)
+    message(FATAL_ERROR "trivium_test(${name}): LABEL is missing")
+  endif()
+  if(NOT A_TIMEOUT)
+    set(A_TIMEOUT 120)
+  endif()
+  trivium_binary(${name} SOURCES ${A_SOURCES} DEPS ${A_DEPS} GTest::gmock_main)
+  add_test(NAME ${name} COMMAND ${name})
+  set_tests_properties(${name} PROPERTIES LABELS ${A_LABEL} TIMEOUT ${A_TIMEOUT})
+  if(A_SERIAL)
+    set_tests_properties(${name} PROPERTIES RUN_SERIAL TRUE)
+  endif()
+endfunction()

@@ -1,0 +1,124 @@
+// The truth: rows and log in SQL, as the writer and its readers see them. Asynchronous: the caller's executor is never
+// blocked, callbacks run on it exactly once (unless the store is destroyed first). SqlStore (store/sql_store.h) and
+// FakeStore (tests/support/fake_store.h) pass tests/contract/store_contract.h.
+//
+// Errors: kAborted = lost the compare-and-set (nothing was written); kUnavailable = no server within the deadline.
+// An ambiguous commit is resolved inside Commit by reading the log; if even that is impossible, Commit answers
+// kUnavailable and the caller runs the very same CommitRequest again: the compare-and-set and the batch id make that
+// safe (a batch that is already there answers OK). kFailedPrecondition = wrong schema version; kDataLoss = a log that
+// contradicts itself.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "base/executor.h"
+#include "base/id128.h"
+#include "schema/codec.h"
+#include "schema/object.h"
+#include "trivium/v1/feed.pb.h"
+#include "trivium/v1/status.pb.h"
+
+namespace trivium {
+
+// Where a cluster's rows live.
+struct ClusterRef {
+  std::string name;
+  uint32_t home = 0;        // number of its home region; 0 for the mesh itself
+  uint32_t cluster_id = 0;  // 0 for the mesh itself
+};
+
+struct StoredHead {
+  uint64_t epoch = 0;
+  uint64_t revision = 0;
+  Id128 prev_batch;
+  Id128 last_batch;
+  Id128 digest;
+  uint64_t log_floor = 0;  // the log holds revisions above it
+};
+
+// A caller's request that a batch answers: kept so that its repetition gets the same answer.
+struct RequestRow {
+  Id128 request_id;
+  std::string actor;
+  std::string result;  // a serialized v1::Reply
+};
+
+struct AuditRow {
+  std::string actor;
+  std::string source;
+  Id128 request_id;
+  std::string verb;      // "apply", "delete", "register-node", ...
+  v1::Kind kind = v1::KIND_UNSPECIFIED;
+  std::string key;
+  std::string manifest;  // as the caller wrote it; empty for deletes
+  int64_t time_us = 0;
+};
+
+// One revision, ready to commit. The changes inside `batch` are what the object tables get.
+struct CommitRequest {
+  ClusterRef cluster;
+  StoredHead expected;  // the head this revision follows
+  Batch batch;          // epoch == expected.epoch, revision == expected.revision + 1
+  // Original text of what came as a manifest, by object key.
+  std::vector<std::pair<ObjectKey, std::string>> manifests;
+  std::vector<RequestRow> requests;
+  std::vector<AuditRow> audit;
+};
+
+struct LogRow {
+  uint64_t revision = 0;
+  std::string envelope;
+};
+
+class Store {
+ public:
+  template <typename T>
+  using Callback = absl::AnyInvocable<void(absl::StatusOr<T>)>;
+  using Done = absl::AnyInvocable<void(absl::Status)>;
+
+  virtual ~Store() = default;
+
+  // Creates the row of cluster_rev (epoch 1, revision 0) unless it is there; answers the head either way.
+  virtual void OpenCluster(const ClusterRef& cluster, Executor* executor, Callback<StoredHead> done) = 0;
+  virtual void ReadHead(const ClusterRef& cluster, Executor* executor, Callback<StoredHead> done) = 0;
+  // All clusters homed in one region, one query. Names come from the `clusters` rows of the mesh.
+  virtual void ReadHeads(uint32_t home, Executor* executor, Callback<std::vector<v1::Head>> done) = 0;
+
+  // OK once committed. kAborted: another batch took the place; re-read the log and plan again.
+  virtual void Commit(CommitRequest request, Executor* executor, Done done) = 0;
+
+  // Rows with revision > after, ascending, up to `limit` rows or `max_bytes`, whichever comes first (at least one row
+  // if there is any). kOutOfRange if `after` < log_floor.
+  virtual void ReadLog(const ClusterRef& cluster, uint64_t after, size_t limit, size_t max_bytes, Executor* executor,
+                       Callback<std::vector<LogRow>> done) = 0;
+  // The whole state at one revision, in one snapshot of the database.
+  virtual void ReadSnapshot(const ClusterRef& cluster, Executor* executor, Callback<v1::Snapshot> done) = 0;
+
+  // The serialized v1::Reply that an earlier request with this id got, if any. Another actor's request id: kNotFound
+  // is answered as nullopt too, so that nobody reads another's answer.
+  virtual void FindRequest(const ClusterRef& cluster, Id128 request_id, const std::string& actor, Executor* executor,
+                           Callback<std::optional<std::string>> done) = 0;
+  virtual void ReadManifest(const ClusterRef& cluster, const ObjectKey& key, Executor* executor,
+                            Callback<std::string> done) = 0;
+
+  // Agents' reports, coalesced by the caller: the newest row of each node wins.
+  virtual void WriteAgents(const ClusterRef& cluster, std::vector<v1::AgentStatus> agents, Executor* executor,
+                           Done done) = 0;
+
+  // Moves log_floor up to `floor` (never down, never beyond the head), then deletes log rows at or below it and old
+  // requests, in steps.
+  virtual void Compact(const ClusterRef& cluster, uint64_t floor, absl::Time keep_requests_since, Executor* executor,
+                       Done done) = 0;
+  // epoch = max(epoch + 1, unix_seconds), in a transaction of its own; answers the new head.
+  virtual void BumpEpoch(const ClusterRef& cluster, uint64_t unix_seconds, Executor* executor,
+                         Callback<StoredHead> done) = 0;
+};
+
+}  // namespace trivium

@@ -1,0 +1,15 @@
+// Does a selector match an identity? Pure; thread-safe.
+#pragma once
+
+#include "absl/types/span.h"
+#include "trivium/v1/objects.pb.h"
+
+namespace trivium::policy {
+
+// `labels` sorted by key, as in v1::Identity. A requirement whose key has the source "any:" matches any source.
+bool Matches(const v1::Selector& selector, const v1::Identity& identity);
+
+// Whether `cidr` covers all of `prefix` (same family, not longer).
+bool Covers(const v1::Cidr& cidr, const v1::Cidr& prefix);
+
+}  // namespace trivium::policy

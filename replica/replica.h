@@ -1,0 +1,66 @@
+// The agent rule of DESIGN section "Revisions": applies one cluster's batches in order, and says what is missing.
+// Pure: no I/O, no clock, no threads. Used by agents and control planes alike. Not thread-safe.
+#pragma once
+
+#include <deque>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/id128.h"
+#include "replica/mirror.h"
+#include "schema/codec.h"
+
+namespace trivium {
+
+// What a mirror holds: the place in one cluster's history.
+struct Position {
+  uint64_t epoch = 0;  // 0: nothing yet
+  uint64_t revision = 0;
+  Id128 batch;
+  friend bool operator==(const Position&, const Position&) = default;
+};
+
+class Replica {
+ public:
+  enum class Outcome {
+    kApplied,      // the mirror is at the batch's revision now
+    kIgnored,      // older than what is held, known, or of an older epoch
+    kGap,          // batches before this one are missing: ask for the delta
+    kFork,         // another history at a held revision: snapshot
+    kNewerEpoch,   // snapshot
+    kCorrupt,      // the state after it does not have the batch's digest: the mirror is unusable until a snapshot
+  };
+
+  explicit Replica(std::string cluster, Mirror::Filter keep_whole = [](v1::Kind) { return true; });
+
+  // Judges, and applies if the rule allows.
+  Outcome Apply(const Batch& batch);
+  // What Apply would say, without applying (kCorrupt cannot be foreseen).
+  Outcome Judge(const Batch& batch) const;
+  // Compares a beacon with what is held: kApplied = in step, kIgnored = the beacon is behind, else as above.
+  Outcome JudgeHead(const v1::Head& head) const;
+
+  // Replaces everything. `parts` are the decoded chunks of one snapshot. kDataLoss if they do not belong together
+  // or do not have their head's digest; then nothing changes.
+  absl::Status LoadSnapshot(const std::vector<v1::Snapshot>& parts);
+  // The whole state as one message, for a keeper that keeps every kind whole.
+  v1::Snapshot ToSnapshot() const;
+
+  const std::string& cluster() const { return cluster_; }
+  const Position& position() const { return position_; }
+  const Mirror& mirror() const { return mirror_; }
+  v1::Head head() const;
+
+ private:
+  static constexpr size_t kRecent = 256;
+
+  std::string cluster_;
+  Mirror mirror_;
+  Position position_;
+  bool corrupt_ = false;
+  std::deque<Position> recent_;  // of this epoch, ascending, the last is position_
+};
+
+}  // namespace trivium
