@@ -10,7 +10,8 @@ namespace trivium {
 
 class Backoff {
  public:
-  Backoff(absl::Duration floor, absl::Duration cap, Random* random) : floor_(floor), cap_(cap), random_(random) {}
+  Backoff(absl::Duration floor, absl::Duration cap, Random* random)
+      : floor_(floor), cap_(cap), random_(random) {}
 
   // The next delay: uniform in [floor, current], then current doubles up to cap.
   absl::Duration Next() {

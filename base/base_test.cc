@@ -72,7 +72,8 @@ TEST(LoopExecutor, DestructionRunsWhatWasPosted) {
 }
 
 TEST(Files, WritesWholeFilesAndAppends) {
-  const std::string folder = std::filesystem::temp_directory_path() / ("trivium-base-" + std::to_string(getpid()));
+  const std::string folder =
+      std::filesystem::temp_directory_path() / ("trivium-base-" + std::to_string(getpid()));
   Files* files = RealFiles();
   ASSERT_TRUE(files->MakeFolders(folder).ok());
   EXPECT_EQ(files->Read(folder + "/none").status().code(), absl::StatusCode::kNotFound);

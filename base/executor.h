@@ -1,8 +1,9 @@
 // The one way product code runs later or waits: tasks on a single-threaded executor.
 //
-// A component belongs to one executor; all its methods and callbacks run there, so it needs no locks. Blocking
-// work (SQL) is done by a driver on threads of its own, which posts the completion back. Product code never
-// starts threads, sleeps, or reads a clock elsewhere; the simulation substitutes a seeded executor.
+// A component belongs to one executor; all its methods and callbacks run there, so it needs no locks.
+// Blocking work (SQL) is done by a driver on threads of its own, which posts the completion back. Product
+// code never starts threads, sleeps, or reads a clock elsewhere; the simulation substitutes a seeded
+// executor.
 #pragma once
 
 #include <cstdint>
@@ -31,8 +32,8 @@ class Executor {
   virtual void Cancel(TimerId id) = 0;
 };
 
-// An executor with a thread of its own. Destruction runs what is already posted (not timers) and joins; it must
-// not happen on that thread.
+// An executor with a thread of its own. Destruction runs what is already posted (not timers) and joins; it
+// must not happen on that thread.
 class LoopExecutor final : public Executor {
  public:
   // `name` is the thread's name (at most 15 characters are shown by the kernel).

@@ -57,9 +57,7 @@ class PosixAppendFile final : public AppendFile {
  public:
   PosixAppendFile(int fd, std::string path) : fd_(fd), path_(std::move(path)) {}
   absl::Status Append(absl::string_view bytes) override { return WriteAll(fd_.get(), bytes, path_); }
-  absl::Status Sync() override {
-    return fdatasync(fd_.get()) == 0 ? absl::OkStatus() : Errno("sync", path_);
-  }
+  absl::Status Sync() override { return fdatasync(fd_.get()) == 0 ? absl::OkStatus() : Errno("sync", path_); }
 
  private:
   Fd fd_;

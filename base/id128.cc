@@ -32,7 +32,8 @@ absl::StatusOr<Id128> Id128::FromHex(absl::string_view text) {
       digits = -1;
       break;
     }
-    const uint64_t nibble = absl::ascii_isdigit(static_cast<unsigned char>(c)) ? c - '0' : (c | 0x20) - 'a' + 10;
+    const uint64_t nibble =
+        absl::ascii_isdigit(static_cast<unsigned char>(c)) ? c - '0' : (c | 0x20) - 'a' + 10;
     uint64_t& half = digits < 16 ? id.hi : id.lo;
     half = half << 4 | nibble;
     ++digits;

@@ -1,10 +1,10 @@
 // Short ways to pass absl::Status on, with the context that makes an error useful to its reader.
 //
 // Convention of the whole project: no exceptions cross a room; every fallible call returns absl::Status or
-// absl::StatusOr. Codes: kInvalidArgument (the caller's input), kNotFound, kAlreadyExists, kFailedPrecondition
-// (wrong state), kResourceExhausted (full; try later), kUnavailable (peer or server gone; retry),
-// kDeadlineExceeded, kAborted (lost a race; re-read and retry), kPermissionDenied, kDataLoss (corrupt bytes),
-// kInternal (our bug).
+// absl::StatusOr. Codes: kInvalidArgument (the caller's input), kNotFound, kAlreadyExists,
+// kFailedPrecondition (wrong state), kResourceExhausted (full; try later), kUnavailable (peer or server gone;
+// retry), kDeadlineExceeded, kAborted (lost a race; re-read and retry), kPermissionDenied, kDataLoss (corrupt
+// bytes), kInternal (our bug).
 #pragma once
 
 #include <utility>
@@ -23,8 +23,8 @@ absl::Status Annotate(const absl::Status& status, absl::string_view context);
 #define TRIVIUM_CONCAT_INNER_(a, b) a##b
 #define TRIVIUM_CONCAT_(a, b) TRIVIUM_CONCAT_INNER_(a, b)
 
-#define TRIVIUM_RETURN_IF_ERROR(expr)                 \
-  do {                                                \
+#define TRIVIUM_RETURN_IF_ERROR(expr)                                                         \
+  do {                                                                                        \
     if (absl::Status trivium_status_ = (expr); !trivium_status_.ok()) return trivium_status_; \
   } while (false)
 

@@ -1,9 +1,10 @@
 // The message bus as the product sees it: core publish/subscribe and request/reply, at most once, ordered per
-// publisher and subscription. Two implementations pass tests/contract/bus_contract.h: NatsBus (bus/nats_bus.h) and
-// FakeBus (tests/support/fake_bus.h).
+// publisher and subscription. Two implementations pass tests/contract/bus_contract.h: NatsBus
+// (bus/nats_bus.h) and FakeBus (tests/support/fake_bus.h).
 //
-// Thread safety: all methods may be called from any thread. Handlers and callbacks run on the executor given to
-// Subscribe or Request, never inline. Nothing blocks its caller longer than a socket write with a deadline.
+// Thread safety: all methods may be called from any thread. Handlers and callbacks run on the executor given
+// to Subscribe or Request, never inline. Nothing blocks its caller longer than a socket write with a
+// deadline.
 #pragma once
 
 #include <functional>
@@ -34,19 +35,20 @@ class Bus {
 
   virtual ~Bus() = default;
 
-  // Sends now. OK says that the bytes were handed to the connection, not that anybody got them. kUnavailable while
-  // disconnected, kInvalidArgument above the server's size limit.
+  // Sends now. OK says that the bytes were handed to the connection, not that anybody got them. kUnavailable
+  // while disconnected, kInvalidArgument above the server's size limit.
   [[nodiscard]] virtual absl::Status Publish(absl::string_view subject, absl::string_view payload) = 0;
 
   // Lives as long as the bus; survives reconnects. `queue` not empty: only one member of that group gets each
-  // message. A subscription that falls behind its bound loses messages (its owner sees that as a gap) and is logged.
+  // message. A subscription that falls behind its bound loses messages (its owner sees that as a gap) and is
+  // logged.
   [[nodiscard]] virtual absl::Status Subscribe(const std::string& subject, const std::string& queue,
                                                Executor* executor, Handler handler) = 0;
 
   // One answer or an error: kUnavailable (nobody serves the subject, or disconnected), kDeadlineExceeded.
   // The callback runs exactly once unless the bus is destroyed first.
-  virtual void Request(const std::string& subject, std::string payload, absl::Duration timeout, Executor* executor,
-                       ReplyHandler on_reply) = 0;
+  virtual void Request(const std::string& subject, std::string payload, absl::Duration timeout,
+                       Executor* executor, ReplyHandler on_reply) = 0;
 
   // Returns once the server has seen everything sent before. For subscribe-then-fetch and for draining.
   // Blocks up to `timeout`; never call it from an executor that must stay responsive: use FlushAsync there.
@@ -57,8 +59,8 @@ class Bus {
   // Connection changes, from now on. The present state is reported first.
   virtual void WatchState(Executor* executor, std::function<void(State)> on_change) = 0;
 
-  // Gives the connection up and builds a new one with the same subscriptions: for an owner that hears nothing any
-  // more although the connection looks alive.
+  // Gives the connection up and builds a new one with the same subscriptions: for an owner that hears nothing
+  // any more although the connection looks alive.
   virtual void Rebuild() = 0;
 };
 

@@ -33,13 +33,14 @@ std::vector<v1::Label> IdentityLabels(const PodLabels& pod);
 // The inverse for the pod's own labels: what IdentityLabels was given in `labels`.
 std::map<std::string, std::string> PodLabelsOf(const v1::Identity& identity);
 
-// kInvalidArgument, naming the fault, for what Kubernetes would refuse: keys ([prefix/]name, at most 63 characters
-// of name, 253 of prefix) and values (at most 63).
+// kInvalidArgument, naming the fault, for what Kubernetes would refuse: keys ([prefix/]name, at most 63
+// characters of name, 253 of prefix) and values (at most 63).
 absl::Status CheckLabel(absl::string_view key, absl::string_view value);
 // DNS label / subdomain names of objects and namespaces.
 absl::Status CheckName(absl::string_view what, absl::string_view name);
 // The identity's text form, the same for the same set: what uniqueness is judged by.
-std::string CanonicalForm(const std::vector<v1::Label>& labels, const std::vector<v1::NamedPort>& named_ports);
+std::string CanonicalForm(const std::vector<v1::Label>& labels,
+                          const std::vector<v1::NamedPort>& named_ports);
 
 // Reserved identities (1..255) as objects with `reserved:` labels, e.g. 1 -> reserved:host.
 std::vector<v1::Identity> ReservedIdentities();

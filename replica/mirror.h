@@ -1,7 +1,7 @@
 // The objects of one cluster at one revision, with the digest that proves it. Pure; not thread-safe.
 //
-// Mirrors are kept by agents and control planes alike. What a keeper does not use (an agent, the policies of other
-// clusters) it holds as key and revision alone, which is all that the digest needs.
+// Mirrors are kept by agents and control planes alike. What a keeper does not use (an agent, the policies of
+// other clusters) it holds as key and revision alone, which is all that the digest needs.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// The agent rule of DESIGN section "Revisions": applies one cluster's batches in order, and says what is missing.
-// Pure: no I/O, no clock, no threads. Used by agents and control planes alike. Not thread-safe.
+// The agent rule of DESIGN section "Revisions": applies one cluster's batches in order, and says what is
+// missing. Pure: no I/O, no clock, no threads. Used by agents and control planes alike. Not thread-safe.
 #pragma once
 
 #include <deque>
@@ -25,15 +25,16 @@ struct Position {
 class Replica {
  public:
   enum class Outcome {
-    kApplied,      // the mirror is at the batch's revision now
-    kIgnored,      // older than what is held, known, or of an older epoch
-    kGap,          // batches before this one are missing: ask for the delta
-    kFork,         // another history at a held revision: snapshot
-    kNewerEpoch,   // snapshot
-    kCorrupt,      // the state after it does not have the batch's digest: the mirror is unusable until a snapshot
+    kApplied,     // the mirror is at the batch's revision now
+    kIgnored,     // older than what is held, known, or of an older epoch
+    kGap,         // batches before this one are missing: ask for the delta
+    kFork,        // another history at a held revision: snapshot
+    kNewerEpoch,  // snapshot
+    kCorrupt,  // the state after it does not have the batch's digest: the mirror is unusable until a snapshot
   };
 
-  explicit Replica(std::string cluster, Mirror::Filter keep_whole = [](v1::Kind) { return true; });
+  explicit Replica(
+      std::string cluster, Mirror::Filter keep_whole = [](v1::Kind) { return true; });
 
   // Judges, and applies if the rule allows.
   Outcome Apply(const Batch& batch);
@@ -42,8 +43,8 @@ class Replica {
   // Compares a beacon with what is held: kApplied = in step, kIgnored = the beacon is behind, else as above.
   Outcome JudgeHead(const v1::Head& head) const;
 
-  // Replaces everything. `parts` are the decoded chunks of one snapshot. kDataLoss if they do not belong together
-  // or do not have their head's digest; then nothing changes.
+  // Replaces everything. `parts` are the decoded chunks of one snapshot. kDataLoss if they do not belong
+  // together or do not have their head's digest; then nothing changes.
   absl::Status LoadSnapshot(const std::vector<v1::Snapshot>& parts);
   // The whole state as one message, for a keeper that keeps every kind whole.
   v1::Snapshot ToSnapshot() const;

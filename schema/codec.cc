@@ -45,8 +45,8 @@ v1::Head Batch::Head() const {
   return head;
 }
 
-absl::StatusOr<Batch> EncodeBatch(const std::string& cluster, uint64_t epoch, uint64_t revision, Id128 prev_batch,
-                                  Id128 digest, v1::Changes changes) {
+absl::StatusOr<Batch> EncodeBatch(const std::string& cluster, uint64_t epoch, uint64_t revision,
+                                  Id128 prev_batch, Id128 digest, v1::Changes changes) {
   v1::ChangeBatch message;
   message.set_cluster(cluster);
   message.set_epoch(epoch);
@@ -59,8 +59,14 @@ absl::StatusOr<Batch> EncodeBatch(const std::string& cluster, uint64_t epoch, ui
     return absl::InvalidArgumentError(absl::StrCat("batch of ", message.changes().size(), " bytes; at most ",
                                                    kMaxBatchBytes + kMaxObjectBytes));
   }
-  Batch batch{cluster, epoch, revision, prev_batch, BatchId(prev_batch, epoch, revision, message.changes()),
-              digest, std::move(changes), {}};
+  Batch batch{cluster,
+              epoch,
+              revision,
+              prev_batch,
+              BatchId(prev_batch, epoch, revision, message.changes()),
+              digest,
+              std::move(changes),
+              {}};
   message.set_batch(batch.batch.ToBytes());
 
   v1::Envelope envelope;
@@ -81,7 +87,8 @@ absl::StatusOr<Batch> EncodeBatch(const std::string& cluster, uint64_t epoch, ui
 
 absl::StatusOr<Batch> DecodeBatch(absl::string_view bytes, uint32_t reader_version) {
   if (bytes.size() > kMaxEnvelopeBytes) {
-    return absl::DataLossError(absl::StrCat("envelope of ", bytes.size(), " bytes; at most ", kMaxEnvelopeBytes));
+    return absl::DataLossError(
+        absl::StrCat("envelope of ", bytes.size(), " bytes; at most ", kMaxEnvelopeBytes));
   }
   v1::Envelope envelope;
   if (!envelope.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
@@ -94,12 +101,15 @@ absl::StatusOr<Batch> DecodeBatch(absl::string_view bytes, uint32_t reader_versi
   }
   std::string plain;
   switch (envelope.compression()) {
-    case v1::Envelope::NONE: plain = std::move(*envelope.mutable_bytes()); break;
+    case v1::Envelope::NONE:
+      plain = std::move(*envelope.mutable_bytes());
+      break;
     case v1::Envelope::ZSTD: {
       TRIVIUM_ASSIGN_OR_RETURN(plain, Decompress(envelope.bytes(), kMaxEnvelopeBytes));
       break;
     }
-    default: return absl::DataLossError(absl::StrCat("unknown compression ", envelope.compression()));
+    default:
+      return absl::DataLossError(absl::StrCat("unknown compression ", envelope.compression()));
   }
   v1::ChangeBatch message;
   if (!message.ParseFromString(plain)) return absl::DataLossError("not a change batch");

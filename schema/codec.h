@@ -1,4 +1,5 @@
-// Encoding of the log's messages: the only code that makes or reads envelopes and snapshot chunks. Pure; thread-safe.
+// Encoding of the log's messages: the only code that makes or reads envelopes and snapshot chunks. Pure;
+// thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -39,15 +40,15 @@ struct Batch {
 
 // Fills batch id and envelope from the other fields. Compresses when that pays.
 // kInvalidArgument if the changes exceed kMaxBatchBytes.
-absl::StatusOr<Batch> EncodeBatch(const std::string& cluster, uint64_t epoch, uint64_t revision, Id128 prev_batch,
-                                  Id128 digest, v1::Changes changes);
+absl::StatusOr<Batch> EncodeBatch(const std::string& cluster, uint64_t epoch, uint64_t revision,
+                                  Id128 prev_batch, Id128 digest, v1::Changes changes);
 
 // kDataLoss for bytes that are not a batch, too large, or whose batch id is not the hash of their content;
 // kFailedPrecondition if the envelope wants a newer reader than `reader_version`.
 absl::StatusOr<Batch> DecodeBatch(absl::string_view envelope, uint32_t reader_version = kWireVersion);
 
-// Cuts a snapshot's objects into compressed chunks of at most kMaxChunkBytes; each is a Snapshot with the same head.
-// Always at least one chunk.
+// Cuts a snapshot's objects into compressed chunks of at most kMaxChunkBytes; each is a Snapshot with the
+// same head. Always at least one chunk.
 absl::StatusOr<std::vector<std::string>> EncodeSnapshot(const v1::Snapshot& snapshot);
 absl::StatusOr<v1::Snapshot> DecodeSnapshotChunk(absl::string_view chunk);
 

@@ -35,7 +35,9 @@ Id128 KeyHash(v1::Kind kind, absl::string_view key) {
   return Hash(bytes);
 }
 
-void Digest::Add(Id128 key_hash, uint64_t revision) { value_ = FromInt(ToInt(value_) + Term(key_hash, revision)); }
+void Digest::Add(Id128 key_hash, uint64_t revision) {
+  value_ = FromInt(ToInt(value_) + Term(key_hash, revision));
+}
 
 void Digest::Remove(Id128 key_hash, uint64_t revision) {
   value_ = FromInt(ToInt(value_) - Term(key_hash, revision));

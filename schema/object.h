@@ -4,8 +4,8 @@
 //   Endpoint                                      uid, 32 hex digits
 //   Service                                       namespace/name
 //   Backend                                       namespace/service/endpoint uid/port name
-//   Policy                                        kind/namespace/name ("NetworkPolicy/shop/db"; empty namespace if none)
-//   Liveness                                      cluster/node
+//   Policy                                        kind/namespace/name ("NetworkPolicy/shop/db"; empty
+//   namespace if none) Liveness                                      cluster/node
 #pragma once
 
 #include <string>

@@ -58,7 +58,8 @@ TEST(Codec, AnOlderReaderIsTold) {
 }
 
 TEST(Codec, RubbishIsRefused) {
-  for (const std::string& bytes : {std::string("hello"), std::string(2 * kMaxEnvelopeBytes, 'x'), std::string()}) {
+  for (const std::string& bytes :
+       {std::string("hello"), std::string(2 * kMaxEnvelopeBytes, 'x'), std::string()}) {
     EXPECT_EQ(DecodeBatch(bytes).status().code(), absl::StatusCode::kDataLoss);
     EXPECT_EQ(DecodeSnapshotChunk(bytes).status().code(), absl::StatusCode::kDataLoss);
   }
@@ -70,7 +71,8 @@ TEST(Codec, ASnapshotIsCutIntoChunksThatFit) {
   snapshot.mutable_head()->set_revision(9);
   for (int i = 0; i < 20000; ++i) {
     v1::SnapshotObject* object = snapshot.add_objects();
-    object->mutable_object()->mutable_namespace_()->set_name("namespace-" + std::to_string(i) + std::string(80, 'x'));
+    object->mutable_object()->mutable_namespace_()->set_name("namespace-" + std::to_string(i) +
+                                                             std::string(80, 'x'));
     object->set_revision(i);
   }
   const auto chunks = EncodeSnapshot(snapshot);

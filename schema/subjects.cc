@@ -20,7 +20,8 @@ std::string Principal::ToString() const { return absl::StrCat(cluster, ":", role
 
 absl::StatusOr<Principal> Principal::Parse(absl::string_view text) {
   const std::vector<std::string> parts = absl::StrSplit(text, ':');
-  if (!IsSubjectToken(text) || parts.size() != 3 || parts[0].empty() || parts[1].empty() || parts[2].empty()) {
+  if (!IsSubjectToken(text) || parts.size() != 3 || parts[0].empty() || parts[1].empty() ||
+      parts[2].empty()) {
     return absl::InvalidArgumentError(
         absl::StrCat("\"", text, "\" is not a principal: want <cluster>:<role>:<name>"));
   }
@@ -33,14 +34,18 @@ std::string Feed(absl::string_view cluster) { return absl::StrCat("trivium.v1.fe
 std::string Api(absl::string_view cluster, absl::string_view principal, absl::string_view verb) {
   return absl::StrCat("trivium.v1.rpc.", cluster, ".", principal, ".api.", verb);
 }
-std::string EveryApi(absl::string_view cluster) { return absl::StrCat("trivium.v1.rpc.", cluster, ".*.api.*"); }
+std::string EveryApi(absl::string_view cluster) {
+  return absl::StrCat("trivium.v1.rpc.", cluster, ".*.api.*");
+}
 std::string Sync(absl::string_view cluster, absl::string_view principal) {
   return absl::StrCat("trivium.v1.rpc.", cluster, ".", principal, ".sync");
 }
 std::string Chunk(absl::string_view builder, absl::string_view principal) {
   return absl::StrCat("trivium.v1.rpc._chunk.", builder, ".", principal);
 }
-std::string EveryChunk(absl::string_view builder) { return absl::StrCat("trivium.v1.rpc._chunk.", builder, ".*"); }
+std::string EveryChunk(absl::string_view builder) {
+  return absl::StrCat("trivium.v1.rpc._chunk.", builder, ".*");
+}
 std::string AgentStatus(absl::string_view cluster, absl::string_view node) {
   return absl::StrCat("trivium.v1.agent.", cluster, ".", node, ".status");
 }

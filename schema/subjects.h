@@ -1,5 +1,5 @@
-// Names on NATS. Every token is checked: letters, digits, '-', '_' and ':' only, so that a name can never widen a
-// permission. Principals are "<cluster>:<role>:<name>", roles "cp", "node", "ctl", "ev".
+// Names on NATS. Every token is checked: letters, digits, '-', '_' and ':' only, so that a name can never
+// widen a permission. Principals are "<cluster>:<role>:<name>", roles "cp", "node", "ctl", "ev".
 #pragma once
 
 #include <string>
@@ -22,7 +22,8 @@ struct Principal {
 
 namespace subjects {
 
-inline constexpr char kFeedAndHeads[] = "trivium.v1.feed.*";  // one subscription: heads must not overtake the feed
+inline constexpr char kFeedAndHeads[] =
+    "trivium.v1.feed.*";  // one subscription: heads must not overtake the feed
 inline constexpr char kHeads[] = "trivium.v1.feed._head";
 inline constexpr char kEverySync[] = "trivium.v1.rpc.*.*.sync";
 
@@ -40,11 +41,11 @@ std::string InboxPrefix(absl::string_view principal);  // "_INBOX.<principal>"
 
 // A request's subject taken apart: who asks what of whom. kInvalidArgument if it is none of ours.
 struct RpcSubject {
-  std::string cluster;    // api, sync
-  std::string builder;    // chunk
+  std::string cluster;  // api, sync
+  std::string builder;  // chunk
   std::string principal;
-  std::string service;    // "api", "sync" or "chunk"
-  std::string verb;       // api
+  std::string service;  // "api", "sync" or "chunk"
+  std::string verb;     // api
 };
 absl::StatusOr<RpcSubject> ParseRpcSubject(absl::string_view subject);
 

@@ -1,9 +1,9 @@
-/* Map layouts shared by the kernel programs (C) and the agent (C++). Rules: every field named, every pad named and
- * zeroed, sizes asserted here for both sides. TRIVIUM_ABI_VERSION is part of every pin path and rises when bytes or
- * meaning of any of these change.
+/* Map layouts shared by the kernel programs (C) and the agent (C++). Rules: every field named, every pad
+ * named and zeroed, sizes asserted here for both sides. TRIVIUM_ABI_VERSION is part of every pin path and
+ * rises when bytes or meaning of any of these change.
  *
- * Byte order: addresses and ports as on the wire; everything else in host order. An IPv4 address stands in the first
- * four bytes of `addr`, the rest zero; `family` is 4 or 6. */
+ * Byte order: addresses and ports as on the wire; everything else in host order. An IPv4 address stands in
+ * the first four bytes of `addr`, the rest zero; `family` is 4 or 6. */
 #ifndef TRIVIUM_BPF_ABI_TYPES_H_
 #define TRIVIUM_BPF_ABI_TYPES_H_
 
@@ -29,13 +29,14 @@ enum trivium_identity {
   IDENTITY_KUBE_APISERVER = 7,
   IDENTITY_INGRESS = 8,
   IDENTITY_MAX_RESERVED = 255,
-  IDENTITY_MAX_MESH = 0xffffff,  /* what a VNI can carry */
+  IDENTITY_MAX_MESH = 0xffffff,    /* what a VNI can carry */
   IDENTITY_FIRST_LOCAL = 0x1000000 /* CIDR identities, of this node alone */
 };
 
 enum trivium_direction { DIRECTION_INGRESS = 0, DIRECTION_EGRESS = 1 };
 
-/* ---- address -> identity ----------------------------------------------------------------------------------- */
+/* ---- address -> identity
+ * ----------------------------------------------------------------------------------- */
 
 struct ipcache_key {
   __u32 space;
@@ -68,7 +69,8 @@ struct ipcache_value {
 };
 TRIVIUM_ABI_SIZE(struct ipcache_value, 16);
 
-/* ---- nodes ------------------------------------------------------------------------------------------------- */
+/* ---- nodes
+ * ------------------------------------------------------------------------------------------------- */
 
 struct node_key {
   __u32 cluster;
@@ -97,7 +99,8 @@ struct underlay_value {
 };
 TRIVIUM_ABI_SIZE(struct underlay_value, 8);
 
-/* ---- identities that may be judged ----------------------------------------------------------------------------- */
+/* ---- identities that may be judged
+ * ----------------------------------------------------------------------------- */
 
 /* Present only once the identity's entries stand in every rule set; what is absent is dropped. */
 struct known_key {
@@ -109,7 +112,8 @@ struct known_value {
 };
 TRIVIUM_ABI_SIZE(struct known_value, 4);
 
-/* ---- policy: {rule set, identity} -> class, {rule set, class, protocol, port} -> verdict ------------------------------ */
+/* ---- policy: {rule set, identity} -> class, {rule set, class, protocol, port} -> verdict
+ * ------------------------------ */
 
 struct policy_class_key {
   __u32 rule_set;
@@ -121,8 +125,9 @@ struct policy_class_value {
 };
 TRIVIUM_ABI_SIZE(struct policy_class_value, 4);
 
-/* LPM: prefixlen counts rule_set and class_id (64 bits), then 8 for the protocol, then 0..16 of the port. A prefix of
- * 64 matches every protocol and port; ports of ICMP and ICMPv6 are the type in the upper byte, the code below. */
+/* LPM: prefixlen counts rule_set and class_id (64 bits), then 8 for the protocol, then 0..16 of the port. A
+ * prefix of 64 matches every protocol and port; ports of ICMP and ICMPv6 are the type in the upper byte, the
+ * code below. */
 struct policy_verdict_key {
   __u32 prefixlen;
   __u32 rule_set;
@@ -145,7 +150,8 @@ struct policy_verdict_value {
 };
 TRIVIUM_ABI_SIZE(struct policy_verdict_value, 12);
 
-/* ---- local endpoints ------------------------------------------------------------------------------------------- */
+/* ---- local endpoints
+ * ------------------------------------------------------------------------------------------- */
 
 /* Swapped by one update: this is what makes a policy change atomic. Absent: closed. */
 struct endpoint_policy_key {
@@ -177,7 +183,8 @@ struct endpoint_value {
 };
 TRIVIUM_ABI_SIZE(struct endpoint_value, 28);
 
-/* ---- conntrack (kernel and sweeper only) -------------------------------------------------------------------------- */
+/* ---- conntrack (kernel and sweeper only)
+ * -------------------------------------------------------------------------- */
 
 struct ct_key {
   __u32 endpoint;
@@ -203,7 +210,8 @@ struct ct_value {
 };
 TRIVIUM_ABI_SIZE(struct ct_value, 24);
 
-/* ---- what the agent holds, as far as the maps have it ---------------------------------------------------------------- */
+/* ---- what the agent holds, as far as the maps have it
+ * ---------------------------------------------------------------- */
 
 struct vector_key {
   __u32 cluster;
@@ -216,7 +224,8 @@ struct vector_value {
 };
 TRIVIUM_ABI_SIZE(struct vector_value, 32);
 
-/* ---- events --------------------------------------------------------------------------------------------------- */
+/* ---- events
+ * --------------------------------------------------------------------------------------------------- */
 
 struct flow_event {
   __u64 time_ns; /* monotonic */

@@ -1,12 +1,12 @@
-// The truth: rows and log in SQL, as the writer and its readers see them. Asynchronous: the caller's executor is never
-// blocked, callbacks run on it exactly once (unless the store is destroyed first). SqlStore (store/sql_store.h) and
-// FakeStore (tests/support/fake_store.h) pass tests/contract/store_contract.h.
+// The truth: rows and log in SQL, as the writer and its readers see them. Asynchronous: the caller's executor
+// is never blocked, callbacks run on it exactly once (unless the store is destroyed first). SqlStore
+// (store/sql_store.h) and FakeStore (tests/support/fake_store.h) pass tests/contract/store_contract.h.
 //
-// Errors: kAborted = lost the compare-and-set (nothing was written); kUnavailable = no server within the deadline.
-// An ambiguous commit is resolved inside Commit by reading the log; if even that is impossible, Commit answers
-// kUnavailable and the caller runs the very same CommitRequest again: the compare-and-set and the batch id make that
-// safe (a batch that is already there answers OK). kFailedPrecondition = wrong schema version; kDataLoss = a log that
-// contradicts itself.
+// Errors: kAborted = lost the compare-and-set (nothing was written); kUnavailable = no server within the
+// deadline. An ambiguous commit is resolved inside Commit by reading the log; if even that is impossible,
+// Commit answers kUnavailable and the caller runs the very same CommitRequest again: the compare-and-set and
+// the batch id make that safe (a batch that is already there answers OK). kFailedPrecondition = wrong schema
+// version; kDataLoss = a log that contradicts itself.
 #pragma once
 
 #include <cstdint>
@@ -54,7 +54,7 @@ struct AuditRow {
   std::string actor;
   std::string source;
   Id128 request_id;
-  std::string verb;      // "apply", "delete", "register-node", ...
+  std::string verb;  // "apply", "delete", "register-node", ...
   v1::Kind kind = v1::KIND_UNSPECIFIED;
   std::string key;
   std::string manifest;  // as the caller wrote it; empty for deletes
@@ -94,17 +94,17 @@ class Store {
   // OK once committed. kAborted: another batch took the place; re-read the log and plan again.
   virtual void Commit(CommitRequest request, Executor* executor, Done done) = 0;
 
-  // Rows with revision > after, ascending, up to `limit` rows or `max_bytes`, whichever comes first (at least one row
-  // if there is any). kOutOfRange if `after` < log_floor.
-  virtual void ReadLog(const ClusterRef& cluster, uint64_t after, size_t limit, size_t max_bytes, Executor* executor,
-                       Callback<std::vector<LogRow>> done) = 0;
+  // Rows with revision > after, ascending, up to `limit` rows or `max_bytes`, whichever comes first (at least
+  // one row if there is any). kOutOfRange if `after` < log_floor.
+  virtual void ReadLog(const ClusterRef& cluster, uint64_t after, size_t limit, size_t max_bytes,
+                       Executor* executor, Callback<std::vector<LogRow>> done) = 0;
   // The whole state at one revision, in one snapshot of the database.
   virtual void ReadSnapshot(const ClusterRef& cluster, Executor* executor, Callback<v1::Snapshot> done) = 0;
 
-  // The serialized v1::Reply that an earlier request with this id got, if any. Another actor's request id: kNotFound
-  // is answered as nullopt too, so that nobody reads another's answer.
-  virtual void FindRequest(const ClusterRef& cluster, Id128 request_id, const std::string& actor, Executor* executor,
-                           Callback<std::optional<std::string>> done) = 0;
+  // The serialized v1::Reply that an earlier request with this id got, if any. Another actor's request id:
+  // kNotFound is answered as nullopt too, so that nobody reads another's answer.
+  virtual void FindRequest(const ClusterRef& cluster, Id128 request_id, const std::string& actor,
+                           Executor* executor, Callback<std::optional<std::string>> done) = 0;
   virtual void ReadManifest(const ClusterRef& cluster, const ObjectKey& key, Executor* executor,
                             Callback<std::string> done) = 0;
 
@@ -112,10 +112,10 @@ class Store {
   virtual void WriteAgents(const ClusterRef& cluster, std::vector<v1::AgentStatus> agents, Executor* executor,
                            Done done) = 0;
 
-  // Moves log_floor up to `floor` (never down, never beyond the head), then deletes log rows at or below it and old
-  // requests, in steps.
-  virtual void Compact(const ClusterRef& cluster, uint64_t floor, absl::Time keep_requests_since, Executor* executor,
-                       Done done) = 0;
+  // Moves log_floor up to `floor` (never down, never beyond the head), then deletes log rows at or below it
+  // and old requests, in steps.
+  virtual void Compact(const ClusterRef& cluster, uint64_t floor, absl::Time keep_requests_since,
+                       Executor* executor, Done done) = 0;
   // epoch = max(epoch + 1, unix_seconds), in a transaction of its own; answers the new head.
   virtual void BumpEpoch(const ClusterRef& cluster, uint64_t unix_seconds, Executor* executor,
                          Callback<StoredHead> done) = 0;

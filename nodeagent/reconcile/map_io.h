@@ -1,5 +1,6 @@
 // All that the agent's pure rooms see of the kernel's maps. KernelMapIo (nodeagent/kernel/) and FakeMapIo
-// (tests/support/) pass tests/contract/map_io_contract.h. Not thread-safe: used from the agent's executor only.
+// (tests/support/) pass tests/contract/map_io_contract.h. Not thread-safe: used from the agent's executor
+// only.
 #pragma once
 
 #include <cstddef>
@@ -48,7 +49,8 @@ struct MapInfo {
   size_t capacity = 0;
 };
 
-// The outcome of a batch: the records with these indexes were not done, and why (first reason). Empty: all done.
+// The outcome of a batch: the records with these indexes were not done, and why (first reason). Empty: all
+// done.
 struct MapWriteResult {
   std::vector<size_t> failed;
   absl::Status status;  // kResourceExhausted: map full
