@@ -16,6 +16,12 @@ function(trivium_binary name)
   trivium_warnings(${name})
 endfunction()
 
+# tests_<label>: everything that the tests of a label run, so that scripts/test builds no more than it needs. A test that
+# is no trivium_test (a script) adds its programs with add_dependencies(tests_<label> ...).
+foreach(label unit db nats bpf netns fault)
+  add_custom_target(tests_${label})
+endforeach()
+
 # trivium_test(name LABEL unit|db|nats|bpf|netns|fault SOURCES ... DEPS ... [TIMEOUT seconds] [SERIAL]):
 # a GoogleTest program, one ctest entry. LABEL says what the test needs from the machine.
 function(trivium_test name)
@@ -28,6 +34,7 @@ function(trivium_test name)
   endif()
   trivium_binary(${name} SOURCES ${A_SOURCES} DEPS ${A_DEPS} GTest::gmock_main)
   add_test(NAME ${name} COMMAND ${name})
+  add_dependencies(tests_${A_LABEL} ${name})
   set_tests_properties(${name} PROPERTIES LABELS ${A_LABEL} TIMEOUT ${A_TIMEOUT})
   if(A_SERIAL)
     set_tests_properties(${name} PROPERTIES RUN_SERIAL TRUE)
