@@ -66,7 +66,7 @@ struct CommitRequest {
   ClusterRef cluster;
   StoredHead expected;  // the head this revision follows
   Batch batch;          // epoch == expected.epoch, revision == expected.revision + 1
-  // Original text of what came as a manifest, by object key.
+  // Original text of what came as a manifest, by object key. An upsert without one keeps the text it had.
   std::vector<std::pair<ObjectKey, std::string>> manifests;
   std::vector<RequestRow> requests;
   std::vector<AuditRow> audit;
@@ -86,9 +86,10 @@ class Store {
   virtual ~Store() = default;
 
   // Creates the row of cluster_rev (epoch 1, revision 0) unless it is there; answers the head either way.
+  // kFailedPrecondition if the numbers belong to a cluster of another name.
   virtual void OpenCluster(const ClusterRef& cluster, Executor* executor, Callback<StoredHead> done) = 0;
   virtual void ReadHead(const ClusterRef& cluster, Executor* executor, Callback<StoredHead> done) = 0;
-  // All clusters homed in one region, one query. Names come from the `clusters` rows of the mesh.
+  // All clusters homed in one region, one query, by cluster_id. Home 0 is the mesh alone.
   virtual void ReadHeads(uint32_t home, Executor* executor, Callback<std::vector<v1::Head>> done) = 0;
 
   // OK once committed. kAborted: another batch took the place; re-read the log and plan again.
@@ -98,25 +99,28 @@ class Store {
   // one row if there is any). kOutOfRange if `after` < log_floor.
   virtual void ReadLog(const ClusterRef& cluster, uint64_t after, size_t limit, size_t max_bytes,
                        Executor* executor, Callback<std::vector<LogRow>> done) = 0;
-  // The whole state at one revision, in one snapshot of the database.
+  // The whole state at one revision, in one snapshot of the database. kDataLoss if its digest is not the
+  // head's.
   virtual void ReadSnapshot(const ClusterRef& cluster, Executor* executor, Callback<v1::Snapshot> done) = 0;
 
   // The serialized v1::Reply that an earlier request with this id got, if any. Another actor's request id:
   // kNotFound is answered as nullopt too, so that nobody reads another's answer.
   virtual void FindRequest(const ClusterRef& cluster, Id128 request_id, const std::string& actor,
                            Executor* executor, Callback<std::optional<std::string>> done) = 0;
+  // kNotFound if the object is unknown or did not come as a manifest.
   virtual void ReadManifest(const ClusterRef& cluster, const ObjectKey& key, Executor* executor,
                             Callback<std::string> done) = 0;
 
-  // Agents' reports, coalesced by the caller: the newest row of each node wins.
+  // Agents' reports, coalesced by the caller: the newest row of each node wins, by (start_ms, sequence).
   virtual void WriteAgents(const ClusterRef& cluster, std::vector<v1::AgentStatus> agents, Executor* executor,
                            Done done) = 0;
 
   // Moves log_floor up to `floor` (never down, never beyond the head), then deletes log rows at or below it
-  // and old requests, in steps.
+  // and, of the requests those held, the ones older than `keep_requests_since`, in steps.
   virtual void Compact(const ClusterRef& cluster, uint64_t floor, absl::Time keep_requests_since,
                        Executor* executor, Done done) = 0;
-  // epoch = max(epoch + 1, unix_seconds), in a transaction of its own; answers the new head.
+  // epoch = max(epoch + 1, unix_seconds), in a transaction of its own, which also computes the digest anew
+  // from the objects that are there; answers the new head. Revision and batch stay.
   virtual void BumpEpoch(const ClusterRef& cluster, uint64_t unix_seconds, Executor* executor,
                          Callback<StoredHead> done) = 0;
 };

@@ -1,0 +1,436 @@
+#include "tests/support/fake_store.h"
+
+#include <algorithm>
+#include <tuple>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "schema/digest.h"
+
+namespace trivium {
+namespace {
+
+using ClusterRows = FakeDatabase::ClusterRows;
+
+absl::Status Lost(const ClusterRef& cluster, const StoredHead& head) {
+  return absl::AbortedError(absl::StrCat("cluster ", cluster.name, " is at epoch ", head.epoch, " revision ",
+                                         head.revision, ": another batch took the place"));
+}
+
+bool SamePlace(const StoredHead& a, const StoredHead& b) {
+  return a.epoch == b.epoch && a.revision == b.revision && a.last_batch == b.last_batch;
+}
+
+void Advance(const Batch& batch, ClusterRows* rows) {
+  rows->head.revision = batch.revision;
+  rows->head.prev_batch = rows->head.last_batch;
+  rows->head.last_batch = batch.batch;
+  rows->head.digest = batch.digest;
+  rows->log[batch.revision] = {batch.batch, batch.envelope};
+}
+
+Id128 DigestOf(const ClusterRows& rows) {
+  Digest digest;
+  for (const auto& [key, row] : rows.objects) digest.Add(KeyHash(key.kind, key.key), row.revision);
+  return digest.value();
+}
+
+absl::Status CommitRows(const CommitRequest& request, absl::Time now, ClusterRows* rows) {
+  const Batch& batch = request.batch;
+  if (const auto it = rows->log.find(batch.revision); it != rows->log.end()) {
+    if (it->second.batch == batch.batch) return absl::OkStatus();  // an earlier attempt landed
+  } else if (batch.revision <= rows->head.log_floor) {
+    return absl::DataLossError(absl::StrCat("the log was compacted past revision ", batch.revision));
+  }
+  if (!SamePlace(rows->head, request.expected)) return Lost(request.cluster, rows->head);
+  Advance(batch, rows);
+  for (const v1::Change& change : batch.changes.changes()) {
+    const ObjectKey key = KeyOf(change);
+    if (change.op() == v1::Change::DELETE) {
+      rows->objects.erase(key);
+      continue;
+    }
+    FakeDatabase::ObjectRow& row = rows->objects[key];
+    row.revision = batch.revision;
+    row.object = change.object();
+  }
+  for (const auto& [key, manifest] : request.manifests) {
+    if (const auto it = rows->objects.find(key); it != rows->objects.end()) it->second.manifest = manifest;
+  }
+  for (const RequestRow& row : request.requests) {
+    rows->requests.try_emplace({row.request_id, row.actor},
+                               FakeDatabase::Request{batch.revision, row.result, now});
+  }
+  rows->audit.insert(rows->audit.end(), request.audit.begin(), request.audit.end());
+  return absl::OkStatus();
+}
+
+// Another writer's batch without changes at the next revision.
+absl::Status TakePlace(const ClusterRef& cluster, ClusterRows* rows) {
+  TRIVIUM_ASSIGN_OR_RETURN(const Batch batch,
+                           EncodeBatch(cluster.name, rows->head.epoch, rows->head.revision + 1,
+                                       rows->head.last_batch, rows->head.digest, v1::Changes()));
+  Advance(batch, rows);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<ClusterRows*> Find(const ClusterRef& cluster, FakeDatabase::Rows* rows) {
+  const auto it = rows->find({cluster.home, cluster.cluster_id});
+  if (it == rows->end()) {
+    return absl::NotFoundError(absl::StrCat("cluster ", cluster.name, " (", cluster.cluster_id, " of home ",
+                                            cluster.home, ") has no row: open it first"));
+  }
+  return &it->second;
+}
+
+v1::Head ToHead(const std::string& cluster, const StoredHead& stored) {
+  v1::Head head;
+  head.set_cluster(cluster);
+  head.set_epoch(stored.epoch);
+  head.set_revision(stored.revision);
+  head.set_batch(stored.last_batch.ToBytes());
+  head.set_digest(stored.digest.ToBytes());
+  head.set_log_floor(stored.log_floor);
+  return head;
+}
+
+// A restarted agent starts its sequence anew.
+bool OlderReport(const v1::AgentStatus& a, const v1::AgentStatus& b) {
+  return std::make_tuple(a.start_ms(), a.sequence()) < std::make_tuple(b.start_ms(), b.sequence());
+}
+
+absl::Status CheckRequest(const CommitRequest& request) {
+  if (request.batch.epoch != request.expected.epoch ||
+      request.batch.revision != request.expected.revision + 1 ||
+      request.batch.prev_batch != request.expected.last_batch) {
+    return absl::InvalidArgumentError(absl::StrCat("batch of revision ", request.batch.revision,
+                                                   " does not follow the expected head at revision ",
+                                                   request.expected.revision));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+struct FakeStore::Faults {
+  absl::Mutex mutex;
+  std::deque<CommitFault> commits ABSL_GUARDED_BY(mutex);
+  bool unavailable ABSL_GUARDED_BY(mutex) = false;
+  std::set<uint32_t> homes ABSL_GUARDED_BY(mutex);
+  absl::Duration delay ABSL_GUARDED_BY(mutex);
+  Random* random ABSL_GUARDED_BY(mutex) = nullptr;
+  uint64_t commit_count ABSL_GUARDED_BY(mutex) = 0;
+
+  absl::Status Reach(uint32_t home) {
+    absl::MutexLock lock(&mutex);
+    if (unavailable || homes.contains(home)) return absl::UnavailableError("the database does not answer");
+    return absl::OkStatus();
+  }
+  CommitFault NextCommit() {
+    absl::MutexLock lock(&mutex);
+    ++commit_count;
+    if (commits.empty()) return CommitFault::kNone;
+    const CommitFault fault = commits.front();
+    commits.pop_front();
+    return fault;
+  }
+  absl::Duration NextDelay() {
+    absl::MutexLock lock(&mutex);
+    if (random == nullptr || delay <= absl::ZeroDuration()) return delay;
+    return absl::Nanoseconds(random->Below(absl::ToInt64Nanoseconds(delay)));
+  }
+};
+
+FakeDatabase::Rows FakeDatabase::Save() const {
+  absl::MutexLock lock(&mutex_);
+  return rows_;
+}
+
+void FakeDatabase::Restore(Rows rows) {
+  absl::MutexLock lock(&mutex_);
+  rows_ = std::move(rows);
+}
+
+FakeDatabase::ClusterRows FakeDatabase::Look(const ClusterRef& cluster) const {
+  absl::MutexLock lock(&mutex_);
+  const auto it = rows_.find({cluster.home, cluster.cluster_id});
+  return it == rows_.end() ? ClusterRows() : it->second;
+}
+
+uint64_t FakeDatabase::References(const ClusterRef& cluster, uint32_t identity) const {
+  const ClusterRows rows = Look(cluster);
+  return std::count_if(rows.objects.begin(), rows.objects.end(), [identity](const auto& entry) {
+    return entry.second.object.has_endpoint() && entry.second.object.endpoint().identity() == identity;
+  });
+}
+
+FakeStore::FakeStore(Clock* clock) : FakeStore(std::make_shared<FakeDatabase>(), clock) {}
+
+FakeStore::FakeStore(std::shared_ptr<FakeDatabase> database, Clock* clock)
+    : database_(std::move(database)), clock_(clock), faults_(std::make_shared<Faults>()) {}
+
+FakeStore::~FakeStore() = default;
+
+void FakeStore::FailNextCommits(std::vector<CommitFault> faults) {
+  absl::MutexLock lock(&faults_->mutex);
+  faults_->commits.insert(faults_->commits.end(), faults.begin(), faults.end());
+}
+
+void FakeStore::SetUnavailable(bool unavailable) {
+  absl::MutexLock lock(&faults_->mutex);
+  faults_->unavailable = unavailable;
+}
+
+void FakeStore::SetHomeUnavailable(uint32_t home, bool unavailable) {
+  absl::MutexLock lock(&faults_->mutex);
+  if (unavailable) {
+    faults_->homes.insert(home);
+  } else {
+    faults_->homes.erase(home);
+  }
+}
+
+void FakeStore::SetDelay(absl::Duration delay, Random* random) {
+  absl::MutexLock lock(&faults_->mutex);
+  faults_->delay = delay;
+  faults_->random = random;
+}
+
+uint64_t FakeStore::commits() const {
+  absl::MutexLock lock(&faults_->mutex);
+  return faults_->commit_count;
+}
+
+template <typename T>
+void FakeStore::Run(uint32_t home, Executor* executor, Effect<T> effect, Callback<T> done) {
+  const absl::Duration half = faults_->NextDelay() / 2;
+  const std::weak_ptr<Faults> alive = faults_;
+  auto later = [executor, half](Task task) {
+    if (half <= absl::ZeroDuration()) {
+      executor->Post(std::move(task));
+    } else {
+      executor->PostAfter(half, std::move(task));
+    }
+  };
+  later([alive, home, half, later, database = database_, effect = std::move(effect),
+         done = std::move(done)]() mutable {
+    const std::shared_ptr<Faults> faults = alive.lock();
+    if (faults == nullptr) return;
+    absl::StatusOr<T> answer;
+    if (absl::Status reach = faults->Reach(home); !reach.ok()) {
+      answer = std::move(reach);
+    } else {
+      absl::MutexLock lock(&database->mutex_);
+      answer = effect(database->rows_);
+    }
+    if (half <= absl::ZeroDuration()) {
+      done(std::move(answer));
+      return;
+    }
+    later([alive, answer = std::move(answer), done = std::move(done)]() mutable {
+      if (!alive.expired()) done(std::move(answer));
+    });
+  });
+}
+
+void FakeStore::OpenCluster(const ClusterRef& cluster, Executor* executor, Callback<StoredHead> done) {
+  Run<StoredHead>(
+      cluster.home, executor,
+      [cluster](FakeDatabase::Rows& rows) -> absl::StatusOr<StoredHead> {
+        auto [it, created] = rows.try_emplace({cluster.home, cluster.cluster_id});
+        if (created) {
+          it->second.name = cluster.name;
+          it->second.head.epoch = 1;
+        }
+        if (it->second.name != cluster.name) {
+          return absl::FailedPreconditionError(absl::StrCat("cluster ", cluster.cluster_id, " of home ",
+                                                            cluster.home, " is named ", it->second.name,
+                                                            ", not ", cluster.name));
+        }
+        return it->second.head;
+      },
+      std::move(done));
+}
+
+void FakeStore::ReadHead(const ClusterRef& cluster, Executor* executor, Callback<StoredHead> done) {
+  Run<StoredHead>(
+      cluster.home, executor,
+      [cluster](FakeDatabase::Rows& rows) -> absl::StatusOr<StoredHead> {
+        TRIVIUM_ASSIGN_OR_RETURN(const ClusterRows* found, Find(cluster, &rows));
+        return found->head;
+      },
+      std::move(done));
+}
+
+void FakeStore::ReadHeads(uint32_t home, Executor* executor, Callback<std::vector<v1::Head>> done) {
+  Run<std::vector<v1::Head>>(
+      home, executor,
+      [home](FakeDatabase::Rows& rows) -> absl::StatusOr<std::vector<v1::Head>> {
+        std::vector<v1::Head> heads;
+        for (const auto& [id, cluster] : rows) {
+          if (id.first == home) heads.push_back(ToHead(cluster.name, cluster.head));
+        }
+        return heads;
+      },
+      std::move(done));
+}
+
+void FakeStore::Commit(CommitRequest request, Executor* executor, Done done) {
+  const CommitFault fault = faults_->NextCommit();
+  const ClusterRef cluster = request.cluster;
+  const absl::Status sound = CheckRequest(request);
+  auto shared = std::make_shared<const CommitRequest>(std::move(request));
+  auto commit = [shared, clock = clock_](FakeDatabase::Rows& rows) -> absl::Status {
+    TRIVIUM_ASSIGN_OR_RETURN(ClusterRows * found, Find(shared->cluster, &rows));
+    return CommitRows(*shared, clock->Now(), found);
+  };
+  Run<bool>(
+      cluster.home, executor,
+      [cluster, fault, sound, commit](FakeDatabase::Rows& rows) -> absl::StatusOr<bool> {
+        TRIVIUM_RETURN_IF_ERROR(sound);
+        switch (fault) {
+          case CommitFault::kNone:
+            break;
+          case CommitFault::kLostRace: {
+            TRIVIUM_ASSIGN_OR_RETURN(ClusterRows * found, Find(cluster, &rows));
+            TRIVIUM_RETURN_IF_ERROR(TakePlace(cluster, found));
+            break;
+          }
+          case CommitFault::kAmbiguousCommitted:
+            TRIVIUM_RETURN_IF_ERROR(commit(rows));
+            return absl::UnavailableError("the connection was lost after COMMIT");
+          case CommitFault::kAmbiguousNotCommitted:
+          case CommitFault::kAmbiguousLate:
+            return absl::UnavailableError("the connection was lost before COMMIT");
+        }
+        TRIVIUM_RETURN_IF_ERROR(commit(rows));
+        return true;
+      },
+      [fault, commit, database = database_, done = std::move(done)](absl::StatusOr<bool> answer) mutable {
+        done(answer.status());
+        if (fault != CommitFault::kAmbiguousLate) return;
+        absl::MutexLock lock(&database->mutex_);
+        // Nobody hears its answer: it may have lost to a batch that came first.
+        commit(database->rows_).IgnoreError();
+      });
+}
+
+void FakeStore::ReadLog(const ClusterRef& cluster, uint64_t after, size_t limit, size_t max_bytes,
+                        Executor* executor, Callback<std::vector<LogRow>> done) {
+  Run<std::vector<LogRow>>(
+      cluster.home, executor,
+      [cluster, after, limit, max_bytes](FakeDatabase::Rows& rows) -> absl::StatusOr<std::vector<LogRow>> {
+        TRIVIUM_ASSIGN_OR_RETURN(const ClusterRows* found, Find(cluster, &rows));
+        if (after < found->head.log_floor) {
+          return absl::OutOfRangeError(absl::StrCat("the log of ", cluster.name, " starts after revision ",
+                                                    found->head.log_floor, "; asked for what follows ",
+                                                    after));
+        }
+        std::vector<LogRow> log;
+        size_t bytes = 0;
+        for (auto it = found->log.upper_bound(after); it != found->log.end(); ++it) {
+          bytes += it->second.envelope.size();
+          if (log.size() >= limit || (!log.empty() && bytes > max_bytes)) break;
+          log.push_back({it->first, it->second.envelope});
+        }
+        return log;
+      },
+      std::move(done));
+}
+
+void FakeStore::ReadSnapshot(const ClusterRef& cluster, Executor* executor, Callback<v1::Snapshot> done) {
+  Run<v1::Snapshot>(
+      cluster.home, executor,
+      [cluster](FakeDatabase::Rows& rows) -> absl::StatusOr<v1::Snapshot> {
+        TRIVIUM_ASSIGN_OR_RETURN(const ClusterRows* found, Find(cluster, &rows));
+        if (DigestOf(*found) != found->head.digest) {
+          return absl::DataLossError(absl::StrCat("the objects of ", cluster.name, " at revision ",
+                                                  found->head.revision, " do not have their head's digest"));
+        }
+        v1::Snapshot snapshot;
+        *snapshot.mutable_head() = ToHead(found->name, found->head);
+        for (const auto& [key, row] : found->objects) {
+          v1::SnapshotObject* object = snapshot.add_objects();
+          *object->mutable_object() = row.object;
+          object->set_revision(row.revision);
+        }
+        return snapshot;
+      },
+      std::move(done));
+}
+
+void FakeStore::FindRequest(const ClusterRef& cluster, Id128 request_id, const std::string& actor,
+                            Executor* executor, Callback<std::optional<std::string>> done) {
+  Run<std::optional<std::string>>(
+      cluster.home, executor,
+      [cluster, request_id, actor](FakeDatabase::Rows& rows) -> absl::StatusOr<std::optional<std::string>> {
+        TRIVIUM_ASSIGN_OR_RETURN(const ClusterRows* found, Find(cluster, &rows));
+        const auto it = found->requests.find({request_id, actor});
+        if (it == found->requests.end()) return std::optional<std::string>();
+        return std::optional<std::string>(it->second.result);
+      },
+      std::move(done));
+}
+
+void FakeStore::ReadManifest(const ClusterRef& cluster, const ObjectKey& key, Executor* executor,
+                             Callback<std::string> done) {
+  Run<std::string>(
+      cluster.home, executor,
+      [cluster, key](FakeDatabase::Rows& rows) -> absl::StatusOr<std::string> {
+        TRIVIUM_ASSIGN_OR_RETURN(const ClusterRows* found, Find(cluster, &rows));
+        const auto it = found->objects.find(key);
+        if (it == found->objects.end() || it->second.manifest.empty()) {
+          return absl::NotFoundError(
+              absl::StrCat("no manifest of ", KindName(key.kind), " ", key.key, " in ", cluster.name));
+        }
+        return it->second.manifest;
+      },
+      std::move(done));
+}
+
+void FakeStore::WriteAgents(const ClusterRef& cluster, std::vector<v1::AgentStatus> agents,
+                            Executor* executor, Done done) {
+  Run<bool>(
+      cluster.home, executor,
+      [cluster, agents = std::move(agents)](FakeDatabase::Rows& rows) -> absl::StatusOr<bool> {
+        TRIVIUM_ASSIGN_OR_RETURN(ClusterRows * found, Find(cluster, &rows));
+        for (const v1::AgentStatus& agent : agents) {
+          auto [it, created] = found->agents.try_emplace(agent.node(), agent);
+          if (!created && !OlderReport(agent, it->second)) it->second = agent;
+        }
+        return true;
+      },
+      [done = std::move(done)](absl::StatusOr<bool> answer) mutable { done(answer.status()); });
+}
+
+void FakeStore::Compact(const ClusterRef& cluster, uint64_t floor, absl::Time keep_requests_since,
+                        Executor* executor, Done done) {
+  Run<bool>(
+      cluster.home, executor,
+      [cluster, floor, keep_requests_since](FakeDatabase::Rows& rows) -> absl::StatusOr<bool> {
+        TRIVIUM_ASSIGN_OR_RETURN(ClusterRows * found, Find(cluster, &rows));
+        const uint64_t bound = std::min(floor, found->head.revision);
+        found->head.log_floor = std::max(found->head.log_floor, bound);
+        found->log.erase(found->log.begin(), found->log.upper_bound(found->head.log_floor));
+        std::erase_if(found->requests, [&](const auto& entry) {
+          return entry.second.revision <= found->head.log_floor && entry.second.time < keep_requests_since;
+        });
+        return true;
+      },
+      [done = std::move(done)](absl::StatusOr<bool> answer) mutable { done(answer.status()); });
+}
+
+void FakeStore::BumpEpoch(const ClusterRef& cluster, uint64_t unix_seconds, Executor* executor,
+                          Callback<StoredHead> done) {
+  Run<StoredHead>(
+      cluster.home, executor,
+      [cluster, unix_seconds](FakeDatabase::Rows& rows) -> absl::StatusOr<StoredHead> {
+        TRIVIUM_ASSIGN_OR_RETURN(ClusterRows * found, Find(cluster, &rows));
+        found->head.epoch = std::max(found->head.epoch + 1, unix_seconds);
+        found->head.digest = DigestOf(*found);
+        return found->head;
+      },
+      std::move(done));
+}
+
+}  // namespace trivium

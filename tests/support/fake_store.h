@@ -1,0 +1,127 @@
+// A store in memory with the semantics of store/sql_store.h, and faults on demand. Thread-safe.
+//
+// The rows live in a FakeDatabase that outlives stores, so that several control planes can share one, each
+// with faults of its own, and a restarted one finds what was committed. Every operation runs in two steps on
+// the caller's executor: its effect after half of the delay, its answer after the rest; a store destroyed in
+// between has committed without anyone hearing of it, as a killed process would.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "base/clock.h"
+#include "base/random.h"
+#include "controlplane/store/store.h"
+
+namespace trivium {
+
+class FakeDatabase {
+ public:
+  struct LogEntry {
+    Id128 batch;
+    std::string envelope;
+  };
+  struct ObjectRow {
+    uint64_t revision = 0;
+    v1::Object object;
+    std::string manifest;
+  };
+  struct Request {
+    uint64_t revision = 0;
+    std::string result;
+    absl::Time time;
+  };
+  struct ClusterRows {
+    std::string name;
+    StoredHead head;
+    std::map<uint64_t, LogEntry> log;
+    std::map<ObjectKey, ObjectRow> objects;
+    std::map<std::pair<Id128, std::string>, Request> requests;  // by id and actor
+    std::vector<AuditRow> audit;
+    std::map<std::string, v1::AgentStatus> agents;  // by node
+  };
+  using Rows = std::map<std::pair<uint32_t, uint32_t>, ClusterRows>;  // by home and cluster_id
+
+  // Everything as it stands, and back to it: a backup and its restore.
+  Rows Save() const;
+  void Restore(Rows rows);
+
+  // One cluster's rows, empty if there are none; for assertions.
+  ClusterRows Look(const ClusterRef& cluster) const;
+  // How many endpoints name that identity.
+  uint64_t References(const ClusterRef& cluster, uint32_t identity) const;
+
+ private:
+  friend class FakeStore;
+  mutable absl::Mutex mutex_;
+  Rows rows_ ABSL_GUARDED_BY(mutex_);
+};
+
+class FakeStore final : public Store {
+ public:
+  // What happens to a commit instead of the ordinary.
+  enum class CommitFault {
+    kNone,
+    kLostRace,               // another writer's empty batch takes the place; kAborted
+    kAmbiguousCommitted,     // written, but the answer is kUnavailable
+    kAmbiguousNotCommitted,  // not written; kUnavailable
+    kAmbiguousLate,          // kUnavailable first; written as soon as the caller has heard it
+  };
+
+  // Makes a database of its own. `clock` dates the rows of `requests`.
+  explicit FakeStore(Clock* clock);
+  FakeStore(std::shared_ptr<FakeDatabase> database, Clock* clock);
+  ~FakeStore() override;
+
+  const std::shared_ptr<FakeDatabase>& database() const { return database_; }
+
+  // Faults of the next commits, in order; commits beyond the list run normally.
+  void FailNextCommits(std::vector<CommitFault> faults);
+  // While set, nothing is done and everything answers kUnavailable.
+  void SetUnavailable(bool unavailable);
+  // The same for the clusters of one home region.
+  void SetHomeUnavailable(uint32_t home, bool unavailable);
+  // How long every operation takes; with `random`, uniform in [0, delay).
+  void SetDelay(absl::Duration delay, Random* random = nullptr);
+  // Commits asked for, faulty ones included.
+  uint64_t commits() const;
+
+  void OpenCluster(const ClusterRef& cluster, Executor* executor, Callback<StoredHead> done) override;
+  void ReadHead(const ClusterRef& cluster, Executor* executor, Callback<StoredHead> done) override;
+  void ReadHeads(uint32_t home, Executor* executor, Callback<std::vector<v1::Head>> done) override;
+  void Commit(CommitRequest request, Executor* executor, Done done) override;
+  void ReadLog(const ClusterRef& cluster, uint64_t after, size_t limit, size_t max_bytes, Executor* executor,
+               Callback<std::vector<LogRow>> done) override;
+  void ReadSnapshot(const ClusterRef& cluster, Executor* executor, Callback<v1::Snapshot> done) override;
+  void FindRequest(const ClusterRef& cluster, Id128 request_id, const std::string& actor, Executor* executor,
+                   Callback<std::optional<std::string>> done) override;
+  void ReadManifest(const ClusterRef& cluster, const ObjectKey& key, Executor* executor,
+                    Callback<std::string> done) override;
+  void WriteAgents(const ClusterRef& cluster, std::vector<v1::AgentStatus> agents, Executor* executor,
+                   Done done) override;
+  void Compact(const ClusterRef& cluster, uint64_t floor, absl::Time keep_requests_since, Executor* executor,
+               Done done) override;
+  void BumpEpoch(const ClusterRef& cluster, uint64_t unix_seconds, Executor* executor,
+                 Callback<StoredHead> done) override;
+
+ private:
+  struct Faults;
+  template <typename T>
+  using Effect = absl::AnyInvocable<absl::StatusOr<T>(FakeDatabase::Rows&)>;  // under the database's lock
+
+  template <typename T>
+  void Run(uint32_t home, Executor* executor, Effect<T> effect, Callback<T> done);
+
+  const std::shared_ptr<FakeDatabase> database_;
+  Clock* const clock_;
+  const std::shared_ptr<Faults> faults_;  // watched by tasks on their way: gone with the store
+};
+
+}  // namespace trivium
