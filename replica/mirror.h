@@ -4,14 +4,14 @@
 // other clusters) it holds as key and revision alone, which is all that the digest needs.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
 
-#include "absl/container/btree_map.h"
 #include "absl/container/flat_hash_map.h"
-#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "schema/digest.h"
 #include "schema/object.h"
 
@@ -34,18 +34,26 @@ class Mirror {
   void Upsert(ObjectPtr object, uint64_t revision);
   // False if there was none.
   bool Delete(const ObjectKey& key);
-  void Clear();
+  // Puts back what FindStored once gave for `key`.
+  void Restore(const ObjectKey& key, Stored stored);
+  // A mirror without objects that keeps the same kinds whole.
+  Mirror Empty() const { return Mirror(keep_whole_); }
 
-  // Null if unknown or not kept whole.
+  // Null if unknown or not kept whole. Valid until the next change of the mirror.
   const v1::Object* Find(v1::Kind kind, absl::string_view key) const;
+  // Null if unknown.
   const Stored* FindStored(v1::Kind kind, absl::string_view key) const;
   const Table& All(v1::Kind kind) const;
+  // Objects of every kind, whole or not.
   size_t size() const;
   Id128 digest() const { return digest_.value(); }
 
  private:
+  Table& TableOf(v1::Kind kind);
+  void Set(const ObjectKey& key, Stored stored);
+
   Filter keep_whole_;
-  absl::flat_hash_map<int, Table> tables_;
+  std::array<Table, v1::Kind_ARRAYSIZE> tables_;  // by kind
   Digest digest_;
 };
 

@@ -26,11 +26,13 @@ class Replica {
  public:
   enum class Outcome {
     kApplied,     // the mirror is at the batch's revision now
-    kIgnored,     // older than what is held, known, or of an older epoch
+    kIgnored,     // older than what is held, known, of an older epoch, or of another cluster
     kGap,         // batches before this one are missing: ask for the delta
     kFork,        // another history at a held revision: snapshot
-    kNewerEpoch,  // snapshot
-    kCorrupt,  // the state after it does not have the batch's digest: the mirror is unusable until a snapshot
+    kNewerEpoch,  // snapshot; also whatever comes before the first one
+    // The state after it does not have the batch's digest. The mirror stays at its last revision, and takes
+    // nothing but a snapshot from now on.
+    kCorrupt,
   };
 
   explicit Replica(
@@ -40,11 +42,13 @@ class Replica {
   Outcome Apply(const Batch& batch);
   // What Apply would say, without applying (kCorrupt cannot be foreseen).
   Outcome Judge(const Batch& batch) const;
-  // Compares a beacon with what is held: kApplied = in step, kIgnored = the beacon is behind, else as above.
+  // Compares a beacon with what is held: kApplied = in step, kIgnored = the beacon is behind or malformed,
+  // else as above.
   Outcome JudgeHead(const v1::Head& head) const;
 
   // Replaces everything. `parts` are the decoded chunks of one snapshot. kDataLoss if they do not belong
-  // together or do not have their head's digest; then nothing changes.
+  // together or do not have their head's digest; kFailedPrecondition if they are of an older epoch, or of an
+  // earlier revision of the very history that is held (a replica never goes back). Then nothing changes.
   absl::Status LoadSnapshot(const std::vector<v1::Snapshot>& parts);
   // The whole state as one message, for a keeper that keeps every kind whole.
   v1::Snapshot ToSnapshot() const;
@@ -52,10 +56,17 @@ class Replica {
   const std::string& cluster() const { return cluster_; }
   const Position& position() const { return position_; }
   const Mirror& mirror() const { return mirror_; }
+  // True after a kCorrupt, until a snapshot is loaded.
+  bool corrupt() const { return corrupt_; }
+  // What is held, as a beacon or a sync request says it. log_floor is not known here.
   v1::Head head() const;
 
  private:
   static constexpr size_t kRecent = 256;
+
+  // The batch held at `revision` of this epoch, if it is recent enough to be known.
+  const Position* FindRecent(uint64_t revision) const;
+  Outcome JudgePlace(uint64_t epoch, uint64_t revision, Id128 batch) const;
 
   std::string cluster_;
   Mirror mirror_;
