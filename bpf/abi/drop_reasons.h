@@ -23,7 +23,8 @@
   X(16, DROP_CT_FULL, "connection table full")                                         \
   X(17, DROP_CT_DENIED, "flow was denied before")                                      \
   X(18, DROP_REDIRECT_FAILED, "could not hand the packet on")                          \
-  X(19, DROP_SOURCE_MISMATCH, "source address and identity do not belong together")
+  X(19, DROP_SOURCE_MISMATCH, "source address and identity do not belong together")    \
+  X(20, DROP_TTL_EXCEEDED, "time to live is used up")
 
 #define TRIVIUM_DROP_REASON_ENUM(number, constant, name) constant = number,
 enum trivium_drop_reason { TRIVIUM_DROP_REASONS(TRIVIUM_DROP_REASON_ENUM) DROP_REASON_COUNT = 64 };

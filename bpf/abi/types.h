@@ -35,8 +35,7 @@ enum trivium_identity {
 
 enum trivium_direction { DIRECTION_INGRESS = 0, DIRECTION_EGRESS = 1 };
 
-/* ---- address -> identity
- * ----------------------------------------------------------------------------------- */
+/* ---- address -> identity ---- */
 
 struct ipcache_key {
   __u32 space;
@@ -62,15 +61,15 @@ enum ipcache_flags {
   IPCACHE_NODE = 2     /* the address of a node itself, not of a pod: routed by the stack */
 };
 struct ipcache_value {
-  __u32 identity;
-  __u32 cluster; /* cluster and node where it lives; 0 for what is outside the mesh */
+  __u32 identity; /* of the agent's own node: IDENTITY_HOST, which is how the programs tell it from others */
+  __u32 cluster;  /* cluster and node where it lives, with IPCACHE_UNKNOWN the cluster alone; 0: not in the
+                     mesh */
   __u32 node;
   __u32 flags;
 };
 TRIVIUM_ABI_SIZE(struct ipcache_value, 16);
 
-/* ---- nodes
- * ------------------------------------------------------------------------------------------------- */
+/* ---- nodes ---- */
 
 struct node_key {
   __u32 cluster;
@@ -99,8 +98,7 @@ struct underlay_value {
 };
 TRIVIUM_ABI_SIZE(struct underlay_value, 8);
 
-/* ---- identities that may be judged
- * ----------------------------------------------------------------------------- */
+/* ---- identities that may be judged ---- */
 
 /* Present only once the identity's entries stand in every rule set; what is absent is dropped. */
 struct known_key {
@@ -112,8 +110,7 @@ struct known_value {
 };
 TRIVIUM_ABI_SIZE(struct known_value, 4);
 
-/* ---- policy: {rule set, identity} -> class, {rule set, class, protocol, port} -> verdict
- * ------------------------------ */
+/* ---- policy: {rule set, identity} -> class, {rule set, class, protocol, port} -> verdict ---- */
 
 struct policy_class_key {
   __u32 rule_set;
@@ -150,8 +147,7 @@ struct policy_verdict_value {
 };
 TRIVIUM_ABI_SIZE(struct policy_verdict_value, 12);
 
-/* ---- local endpoints
- * ------------------------------------------------------------------------------------------- */
+/* ---- local endpoints ---- */
 
 /* Swapped by one update: this is what makes a policy change atomic. Absent: closed. */
 struct endpoint_policy_key {
@@ -183,9 +179,9 @@ struct endpoint_value {
 };
 TRIVIUM_ABI_SIZE(struct endpoint_value, 28);
 
-/* ---- conntrack (kernel and sweeper only)
- * -------------------------------------------------------------------------- */
+/* ---- conntrack (kernel and sweeper only) ---- */
 
+/* Of ICMP only echo has entries: the port at the end that asks is the echo's id, the other's is 0. */
 struct ct_key {
   __u32 endpoint;
   __u32 space;
@@ -198,6 +194,12 @@ struct ct_key {
   __u8 pad[2];
 };
 TRIVIUM_ABI_SIZE(struct ct_key, 48);
+enum ct_flags {
+  CT_SEEN_REPLY = 1,
+  CT_CLOSED_ORIGIN = 2, /* the end that opened it has sent its last */
+  CT_CLOSED_REPLY = 4,
+  CT_AUDIT = 8 /* judged while the endpoint's policy was in audit mode */
+};
 struct ct_value {
   __u64 expires_ns; /* monotonic */
   __u32 rule_set;   /* that judged it last, in `direction` */
@@ -210,8 +212,15 @@ struct ct_value {
 };
 TRIVIUM_ABI_SIZE(struct ct_value, 24);
 
-/* ---- what the agent holds, as far as the maps have it
- * ---------------------------------------------------------------- */
+/* ---- skb->mark between the programs of one node ---- */
+
+/* "Judged at the source or by the tunnel; sent by this identity": a mesh identity fits below the magic byte.
+ * The kernel clears marks when a packet changes network namespace, so no pod can set one. */
+#define MARK_MAGIC 0x54000000
+#define MARK_MAGIC_MASK 0xff000000
+#define MARK_IDENTITY_MASK 0x00ffffff
+
+/* ---- what the agent holds, as far as the maps have it ---- */
 
 struct vector_key {
   __u32 cluster;
@@ -224,8 +233,18 @@ struct vector_value {
 };
 TRIVIUM_ABI_SIZE(struct vector_value, 32);
 
-/* ---- events
- * --------------------------------------------------------------------------------------------------- */
+/* ---- counters ---- */
+
+/* Per-CPU array, index COUNTER_INDEX(reason, direction); reason 0: passed. */
+struct counter_value {
+  __u64 packets;
+  __u64 bytes;
+};
+TRIVIUM_ABI_SIZE(struct counter_value, 16);
+#define COUNTER_INDEX(reason, direction) ((reason)*2 + (direction))
+#define COUNTER_COUNT (64 * 2)
+
+/* ---- events ---- */
 
 struct flow_event {
   __u64 time_ns; /* monotonic */
