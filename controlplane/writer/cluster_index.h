@@ -1,0 +1,55 @@
+// What the planner looks up by something else than a key, for one cluster: addresses, names, label sets, what
+// stands on a node or in a namespace. Derived from the mirror and kept in step by Replace. Not thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/string_view.h"
+#include "replica/mirror.h"
+
+namespace trivium {
+
+class ClusterIndex {
+ public:
+  using Keys = std::set<std::string>;
+
+  // Accounts for one object that changes; null: it did not, or does not, exist.
+  void Replace(const v1::Object* before, const v1::Object* after);
+  void Rebuild(const Mirror& mirror);
+
+  // Keys of endpoints; empty if there is none.
+  std::string EndpointByAddress(uint32_t space, absl::string_view ip) const;
+  std::string EndpointByName(absl::string_view ns, absl::string_view name) const;
+  const Keys& EndpointsIn(absl::string_view ns) const;
+  const Keys& EndpointsOn(uint32_t node) const;
+  const Keys& PoliciesIn(absl::string_view ns) const;
+  // The name of a node; empty if there is none with that number.
+  std::string NodeByNumber(uint32_t number) const;
+
+  // By policy::CanonicalForm; 0 if there is none.
+  uint32_t IdentityByForm(const std::string& form) const;
+  // The highest identity number in use in [first, first + count); 0 if none is.
+  uint32_t HighestIdentity(uint32_t first, uint32_t count) const;
+  // How many endpoints have it.
+  uint64_t References(uint32_t identity) const;
+
+ private:
+  void Remove(const v1::Object& object);
+  void Add(const v1::Object& object);
+
+  absl::flat_hash_map<std::string, std::string> by_address_;
+  absl::flat_hash_map<std::string, std::string> by_name_;
+  absl::flat_hash_map<std::string, Keys> by_namespace_;
+  absl::flat_hash_map<uint32_t, Keys> by_node_;
+  absl::flat_hash_map<std::string, Keys> policies_;
+  absl::flat_hash_map<uint32_t, std::string> nodes_;
+  absl::flat_hash_map<std::string, uint32_t> identities_;
+  std::set<uint32_t> numbers_;
+  absl::flat_hash_map<uint32_t, uint64_t> references_;
+};
+
+}  // namespace trivium
