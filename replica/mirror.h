@@ -36,6 +36,7 @@ class Mirror {
   bool Delete(const ObjectKey& key);
   // Puts back what FindStored once gave for `key`.
   void Restore(const ObjectKey& key, Stored stored);
+  bool KeepsWhole(v1::Kind kind) const { return keep_whole_(kind); }
   // A mirror without objects that keeps the same kinds whole.
   Mirror Empty() const { return Mirror(keep_whole_); }
 

@@ -126,8 +126,16 @@ absl::Status Replica::LoadSnapshot(const std::vector<v1::Snapshot>& parts) {
         return absl::DataLossError(absl::StrCat(what, " at revision ", head.revision(),
                                                 " holds an object of revision ", object.revision()));
       }
-      fresh.Upsert(std::make_shared<const v1::Object>(object.object()), object.revision());
       ++objects;
+      if (!object.has_object()) {
+        if (object.key().empty() || fresh.KeepsWhole(object.kind())) {
+          return absl::DataLossError(absl::StrCat(what, " holds ", KindName(object.kind()), " \"",
+                                                  object.key(), "\" by its key alone"));
+        }
+        fresh.Restore({object.kind(), object.key()}, {object.revision(), nullptr});
+        continue;
+      }
+      fresh.Upsert(std::make_shared<const v1::Object>(object.object()), object.revision());
     }
   }
   if (fresh.size() != objects) return absl::DataLossError(absl::StrCat(what, " holds an object twice"));
@@ -149,8 +157,13 @@ v1::Snapshot Replica::ToSnapshot() const {
   for (int kind = v1::Kind_MIN; kind <= v1::Kind_MAX; ++kind) {
     for (const auto& [key, stored] : mirror_.All(static_cast<v1::Kind>(kind))) {
       v1::SnapshotObject* object = snapshot.add_objects();
-      if (stored.object != nullptr) *object->mutable_object() = *stored.object;
       object->set_revision(stored.revision);
+      if (stored.object != nullptr) {
+        *object->mutable_object() = *stored.object;
+      } else {
+        object->set_kind(static_cast<v1::Kind>(kind));
+        object->set_key(key);
+      }
     }
   }
   return snapshot;

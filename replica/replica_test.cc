@@ -235,6 +235,15 @@ TEST_F(ReplicaTest, WhatIsNotUsedStillCountsInTheDigest) {
   }
   EXPECT_EQ(sparse.mirror().digest(), history_.StateAt(5).digest());
   EXPECT_EQ(sparse.mirror().Find(v1::KIND_NODE, "e"), nullptr);
+
+  // Its own copy makes its twin, but nobody's who uses nodes.
+  Replica twin("aws", [](v1::Kind kind) { return kind != v1::KIND_NODE; });
+  ASSERT_TRUE(twin.LoadSnapshot({sparse.ToSnapshot()}).ok());
+  EXPECT_EQ(twin.head().SerializeAsString(), sparse.head().SerializeAsString());
+  const absl::Status status = replica_.LoadSnapshot({sparse.ToSnapshot()});
+  EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
+  EXPECT_THAT(std::string(status.message()), testing::HasSubstr("by its key alone"));
+  ExpectAt(3);
 }
 
 }  // namespace
