@@ -28,15 +28,20 @@ struct PodLabels {
   std::string service_account = "default";
 };
 
-// The sorted label list of the pod's identity.
+// The sorted label list of the pod's identity. A pod's own label under one of the keys above (they say what
+// the cluster knows of it) is left out, so that no pod can give itself another namespace, cluster or service
+// account.
 std::vector<v1::Label> IdentityLabels(const PodLabels& pod);
 // The inverse for the pod's own labels: what IdentityLabels was given in `labels`.
 std::map<std::string, std::string> PodLabelsOf(const v1::Identity& identity);
 
 // kInvalidArgument, naming the fault, for what Kubernetes would refuse: keys ([prefix/]name, at most 63
 // characters of name, 253 of prefix) and values (at most 63).
+absl::Status CheckLabelKey(absl::string_view key);
+absl::Status CheckLabelValue(absl::string_view value);
 absl::Status CheckLabel(absl::string_view key, absl::string_view value);
-// DNS label / subdomain names of objects and namespaces.
+// Names: a DNS label (63 characters) where `what` is "namespace", else a DNS subdomain (253). `what` begins
+// the message.
 absl::Status CheckName(absl::string_view what, absl::string_view name);
 // The identity's text form, the same for the same set: what uniqueness is judged by.
 std::string CanonicalForm(const std::vector<v1::Label>& labels,

@@ -1,5 +1,5 @@
-// From manifests, as people write them, to objects. Strict: whatever is not understood or not enforced is an error that
-// names file, line, the field's path and what would be right. Pure; thread-safe.
+// From manifests, as people write them, to objects. Strict: whatever is not understood or not enforced is an
+// error that names file, line, the field's path and what would be right. Pure; thread-safe.
 #pragma once
 
 #include <string>
@@ -12,8 +12,8 @@
 namespace trivium::policy {
 
 struct ParseContext {
-  std::string file;                          // for messages
-  std::string cluster;                       // whose policies these become
+  std::string file;                           // for messages
+  std::string cluster;                        // whose policies these become
   std::string default_namespace = "default";  // for namespaced manifests without one
 };
 

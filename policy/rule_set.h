@@ -1,8 +1,10 @@
-// What policies mean for one subject in one direction, and its compiled form. Pure; thread-safe after construction.
+// What policies mean for one subject in one direction, and its compiled form. Pure; thread-safe after
+// construction.
 //
-// The agent shares one rule set among all endpoints with the same policy (equal `key()`). Judging is two steps, as in
-// the kernel: a peer has a class (the exact set of peer selectors it matches, together with the port numbers that
-// named ports of egress rules have on it), and a class has flattened verdicts per protocol and port.
+// The agent shares one rule set among all endpoints with the same policy (equal `key()`). Judging is two
+// steps, as in the kernel: a peer has a class (the exact set of peer selectors it matches, together with the
+// port numbers that named ports of egress rules have on it), and a class has flattened verdicts per protocol
+// and port.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +24,8 @@ struct PeerRef {
   const v1::Cidr* prefix = nullptr;
 };
 
-// Which rule decided. `policy` is the object key ("NetworkPolicy/shop/db"), `origin` the rule's path in its manifest.
+// Which rule decided. `policy` is the object key ("NetworkPolicy/shop/db"), `origin` the rule's path in its
+// manifest.
 struct RuleRef {
   std::string policy;
   std::string origin;
@@ -33,8 +36,8 @@ enum class Verdict { kAllow, kDeny };
 
 struct Decision {
   Verdict verdict = Verdict::kDeny;
-  bool by_rule = false;    // false: default (nothing selects the subject: allow; nothing allows: deny)
-  RuleRef rule;            // if by_rule
+  bool by_rule = false;  // false: default (nothing selects the subject: allow; nothing allows: deny)
+  RuleRef rule;          // if by_rule
 };
 
 // One entry of a class: the longest matching one decides. protocol_bits 0 or 8, port_bits 0..16 (0 unless
@@ -53,7 +56,8 @@ inline constexpr uint32_t kDefaultRule = 0xffffffff;
 class RuleSet {
  public:
   // `policies` are those of the subject's own cluster, in any order; those that do not select it are ignored.
-  // `cidr_groups` resolve CidrPeer.group. Ingress always contains the built-in rule that a pod's own node reaches it.
+  // `cidr_groups` resolve CidrPeer.group. Ingress always contains the built-in rule that a pod's own node
+  // reaches it.
   static std::shared_ptr<const RuleSet> Build(const v1::Identity& subject, v1::Rule::Direction direction,
                                               absl::Span<const v1::Policy* const> policies,
                                               absl::Span<const v1::CidrGroup* const> cidr_groups = {});
@@ -65,13 +69,15 @@ class RuleSet {
 
   // "" is class 0: a peer that matches no selector.
   std::string ClassOf(const PeerRef& peer) const;
-  // The verdicts of a class: disjoint or nested prefixes, minimal enough for a map; what no entry covers is denied.
+  // The verdicts of a class: disjoint or nested prefixes, minimal enough for a map; what no entry covers is
+  // denied.
   std::vector<VerdictEntry> Flatten(const std::string& class_key) const;
-  // Every prefix (from CIDR peers and their excepts) that needs an identity of its own, sorted, without duplicates.
+  // Every prefix (from CIDR peers and their excepts) that needs an identity of its own, sorted, without
+  // duplicates.
   const std::vector<v1::Cidr>& prefixes() const { return prefixes_; }
 
-  // The plain meaning, straight from the rules, not by way of classes: the judge that the compiled form is tested by,
-  // and what `policy trace` prints. Port as in VerdictEntry (for ICMP type << 8 | code).
+  // The plain meaning, straight from the rules, not by way of classes: the judge that the compiled form is
+  // tested by, and what `policy trace` prints. Port as in VerdictEntry (for ICMP type << 8 | code).
   Decision Decide(const PeerRef& peer, v1::Protocol protocol, uint16_t port) const;
 
  private:

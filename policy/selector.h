@@ -6,7 +6,8 @@
 
 namespace trivium::policy {
 
-// `labels` sorted by key, as in v1::Identity. A requirement whose key has the source "any:" matches any source.
+// `labels` sorted by key, as in v1::Identity. A requirement whose key has the source "any:" matches any
+// source.
 bool Matches(const v1::Selector& selector, const v1::Identity& identity);
 
 // Whether `cidr` covers all of `prefix` (same family, not longer).
