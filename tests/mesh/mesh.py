@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .net import PREFIX, Underlay
-from .pod import Pod
+from .pod import External, Pod
 from .postgres import Postgres
 from .run import Run, clean_up, sh
 
@@ -63,6 +63,7 @@ class Mesh:
         self.node_numbers = {}
         self.processes = {}  # by name: nats, control planes, agents
         self.pods = {}
+        self.externals = {}
         self._pod_number = 0
         self._lock = threading.Lock()
 
@@ -209,9 +210,7 @@ class Mesh:
         pod.node = node
         pod.make()
         pod.start()
-        for _, port, protocol in ports:
-            for family in families:
-                pod.tell("listen", protocol=protocol, family=family, port=port)
+        pod.listen(ports, families)
         argv = ["endpoint", "add", f"{namespace}/{name}", "--ifname", pod.ifname, "--pod-mac", pod.pod_mac]
         for ip in ips:
             argv += ["--ip", ip]
@@ -228,6 +227,19 @@ class Mesh:
         with ThreadPoolExecutor(8) as pool:
             for future in [pool.submit(self.add_pod, **pod) for pod in pods]:
                 future.result()
+
+    def add_external(self, name, number, ports=()):
+        """A host outside the mesh, at 192.168.60.<number>, that reaches pods through their nodes."""
+        host = External(self.run, self.underlay, name, number)
+        host.make([(f"10.{c.id}.{index}.0/24", f"{PREFIX}.{self.node_numbers[c.name, node]}")
+                   for c in self.clusters for index, node in enumerate(c.nodes, 1)])
+        host.start()
+        host.listen(ports, (4,))
+        self.externals[name] = host
+        return host
+
+    def host(self, ref):
+        return self.pods.get(ref) or self.externals[ref]
 
     def remove_pod(self, ref):
         pod = self.pods.pop(ref)
