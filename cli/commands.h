@@ -1,0 +1,30 @@
+// Each command adds itself to the program and, once parsed, sets Session::run. One file each, *_command.cc.
+#pragma once
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "cli/session.h"
+
+namespace CLI {
+class App;
+}
+
+namespace trivium::cli {
+
+void AddApplyCommand(CLI::App* app, Session* session);
+void AddDeleteCommand(CLI::App* app, Session* session);
+void AddGetCommand(CLI::App* app, Session* session);
+void AddStatusCommand(CLI::App* app, Session* session);
+void AddEndpointCommand(CLI::App* app, Session* session);
+void AddVersionCommand(CLI::App* app, Session* session);
+
+// Every command of triviumctl but `mesh` (cli/mesh), and the global options.
+void AddCommands(CLI::App* app, Session* session);
+
+// Waits until every node of the client's cluster enforces `revision` (0: what the cluster holds now); prints
+// the outcome. kExitOk; kExitRefused if a node could not enforce it; kExitTimedOut if some were late or
+// silent.
+absl::StatusOr<int> WaitEnforced(Session* session, Client* client, uint64_t epoch, uint64_t revision,
+                                 absl::Duration timeout);
+
+}  // namespace trivium::cli

@@ -1,0 +1,102 @@
+#include "cli/config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "cli/kinds.h"
+
+namespace trivium::cli {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr char kGood[] = R"(current_context: gcp
+contexts:
+- name: aws
+  cluster: aws-euw2
+  principal: "aws-euw2:ctl:admin"
+  nats: {servers: ["tls://10.0.0.1:4222"], ca: ca.crt, cert: /etc/a.crt, key: a.key}
+- name: gcp
+  cluster: gcp-euw2
+  principal: "gcp-euw2:ctl:admin"
+  namespace: shop
+  nats: {servers: ["tls://10.0.0.2:4222", "tls://10.0.0.3:4222"], ca: ca.crt, cert: g.crt, key: g.key}
+)";
+
+TEST(ConfigTest, ReadsContextsAndMakesPathsRelativeToTheFile) {
+  const auto config = ParseConfig(kGood, "/run/mesh/triviumctl.yaml");
+  ASSERT_TRUE(config.ok()) << config.status();
+  ASSERT_EQ(config->contexts.size(), 2u);
+  EXPECT_EQ(config->contexts[0].nats.ca, "/run/mesh/ca.crt");
+  EXPECT_EQ(config->contexts[0].nats.cert, "/etc/a.crt");
+  EXPECT_EQ(config->contexts[0].ns, "default");
+  EXPECT_EQ(config->contexts[1].ns, "shop");
+  EXPECT_EQ(config->contexts[1].nats.servers.size(), 2u);
+}
+
+TEST(ConfigTest, PicksByNameByClusterOrTheCurrentOne) {
+  const auto config = ParseConfig(kGood, "c.yaml");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(PickContext(*config, "", "")->name, "gcp");
+  EXPECT_EQ(PickContext(*config, "aws", "")->cluster, "aws-euw2");
+  EXPECT_EQ(PickContext(*config, "", "aws-euw2")->name, "aws");
+  EXPECT_THAT(std::string(PickContext(*config, "azure", "").status().message()),
+              HasSubstr("there are: aws, gcp"));
+  EXPECT_THAT(std::string(PickContext(*config, "", "azure-uks").status().message()),
+              HasSubstr("'azure-uks'"));
+}
+
+TEST(ConfigTest, RefusesByFileLineAndKey) {
+  const struct {
+    const char* text;
+    const char* error;
+  } cases[] = {
+      {"contexts: []\n", "contexts must be a list, not empty"},
+      {"contexts:\n- name: a\n  cluster: b\n  colour: red\n", "c.yaml:4: unknown key contexts[0].colour"},
+      {"contexts:\n- name: a\n  principal: a:ctl:b\n", "contexts[0].cluster is missing"},
+      {"contexts:\n- {name: a, cluster: a.b, principal: 'a:ctl:b'}\n", "'a.b' is no cluster name"},
+      {"contexts:\n- {name: a, cluster: b, principal: nobody}\n", "contexts[0].principal"},
+      {"contexts:\n- {name: a, cluster: b, principal: 'b:ctl:x'}\n", "contexts[0].nats is missing"},
+      {"contexts:\n- {name: a, cluster: b, principal: 'b:ctl:x', nats: {servers: tls, ca: c, cert: d, key: "
+       "e}}\n",
+       "contexts[0].nats.servers must be a list"},
+      {"contexts: [\n", "c.yaml:2"},
+      {"current_context: z\ncontexts:\n- {name: a, cluster: b, principal: 'b:ctl:x', nats: {servers: [t], "
+       "ca: c, "
+       "cert: d, key: e}}\n",
+       "current_context: no context 'z'"},
+  };
+  for (const auto& c : cases) {
+    const auto config = ParseConfig(c.text, "c.yaml");
+    ASSERT_FALSE(config.ok()) << c.text;
+    EXPECT_EQ(config.status().code(), c.error == std::string("current_context: no context 'z'")
+                                          ? absl::StatusCode::kNotFound
+                                          : absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(std::string(config.status().message()), HasSubstr(c.error)) << c.text;
+  }
+}
+
+TEST(ConfigTest, RefusesTwoContextsOfOneName) {
+  std::string twice = kGood;
+  twice.replace(twice.find("name: aws"), 9, "name: gcp");
+  EXPECT_THAT(std::string(ParseConfig(twice, "c.yaml").status().message()),
+              HasSubstr("'gcp' is there twice"));
+}
+
+TEST(KindsTest, TakesEverySpellingKubectlTakes) {
+  for (const char* word : {"netpol", "NetworkPolicy", "networkpolicies", "networkpolicy.networking.k8s.io",
+                           "networkpolicies.networking.k8s.io"}) {
+    const auto kind = FindKind(word);
+    ASSERT_TRUE(kind.ok()) << word;
+    EXPECT_EQ((*kind)->kind, v1::KIND_POLICY) << word;
+  }
+  EXPECT_EQ((*FindKind("ep"))->kind, v1::KIND_ENDPOINT);
+  EXPECT_THAT(std::string(FindKind("pods").status().message()),
+              HasSubstr("unknown kind 'pods'; there are: "));
+  EXPECT_THAT(std::string(FindKind("").status().message()), HasSubstr("unknown kind"));
+}
+
+}  // namespace
+}  // namespace trivium::cli

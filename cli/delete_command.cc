@@ -1,0 +1,114 @@
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "cli/commands.h"
+#include "cli/exit_code.h"
+#include "cli/get_table.h"
+#include "cli/kinds.h"
+#include "cli/manifests.h"
+
+namespace trivium::cli {
+namespace {
+
+struct Options {
+  std::vector<std::string> files;
+  bool recursive = false;
+  std::vector<std::string> words;  // KIND NAME...
+  std::string ns;
+  bool ignore_missing = false;
+  bool wait = false;
+};
+
+struct Target {
+  const KindInfo* kind = nullptr;
+  std::string ns;
+  std::string name;
+};
+
+absl::StatusOr<std::vector<Target>> Targets(Session* session, const Options& options,
+                                            const Context& context) {
+  const std::string ns = options.ns.empty() ? context.ns : options.ns;
+  std::vector<Target> targets;
+  if (!options.words.empty()) {
+    if (options.words.size() < 2) return absl::InvalidArgumentError("delete needs -f FILE, or KIND and NAME");
+    TRIVIUM_ASSIGN_OR_RETURN(const KindInfo* kind, FindKind(options.words[0]));
+    for (size_t i = 1; i < options.words.size(); ++i) {
+      targets.push_back({kind, kind->namespaced ? ns : "", options.words[i]});
+    }
+    return targets;
+  }
+  if (options.files.empty()) return absl::InvalidArgumentError("delete needs -f FILE, or KIND and NAME");
+  TRIVIUM_ASSIGN_OR_RETURN(const std::vector<ManifestFile> files,
+                           ReadManifests(options.files, options.recursive, *session->in));
+  policy::ParseContext parse;
+  parse.cluster = context.cluster;
+  parse.default_namespace = ns;
+  TRIVIUM_ASSIGN_OR_RETURN(const std::vector<policy::Parsed> parsed, ParseAll(files, parse));
+  // The last that was made goes first: what stands in a namespace before the namespace.
+  for (auto it = parsed.rbegin(); it != parsed.rend(); ++it) {
+    const v1::Object& object = it->object;
+    TRIVIUM_ASSIGN_OR_RETURN(const KindInfo* kind,
+                             FindKind(object.has_policy() ? object.policy().kind() : "namespace"));
+    targets.push_back({kind, object.has_policy() ? object.policy().namespace_() : "", DisplayName(object)});
+  }
+  return targets;
+}
+
+absl::StatusOr<int> Delete(Session* session, const Options& options) {
+  TRIVIUM_ASSIGN_OR_RETURN(const Context context, session->ChosenContext());
+  TRIVIUM_ASSIGN_OR_RETURN(const absl::Duration timeout, session->Timeout());
+  TRIVIUM_ASSIGN_OR_RETURN(const std::vector<Target> targets, Targets(session, options, context));
+  TRIVIUM_ASSIGN_OR_RETURN(const std::unique_ptr<Connection> connection, session->connect(context));
+  uint64_t epoch = 0;
+  uint64_t revision = 0;
+  int missing = 0;
+  for (const Target& target : targets) {
+    v1::Request request;
+    request.mutable_delete_()->set_kind(target.kind->name);
+    request.mutable_delete_()->set_namespace_(target.ns);
+    request.mutable_delete_()->set_name(target.name);
+    const absl::StatusOr<v1::Reply> reply = connection->client().Call(std::move(request), timeout);
+    if (absl::IsNotFound(reply.status())) {
+      if (!options.ignore_missing) {
+        ++missing;
+        *session->err << ErrorText(reply.status(), *session);
+      }
+      continue;
+    }
+    TRIVIUM_RETURN_IF_ERROR(
+        Annotate(reply.status(), absl::StrCat(target.kind->resource, " \"", target.name, "\"")));
+    *session->out << target.kind->resource << " \"" << target.name << "\" deleted\n";
+    epoch = reply->epoch();
+    revision = reply->revision();
+  }
+  session->out->flush();
+  if (missing > 0) return kExitRefused;
+  if (!options.wait) return kExitOk;
+  return WaitEnforced(session, &connection->client(), epoch, revision, timeout);
+}
+
+}  // namespace
+
+void AddDeleteCommand(CLI::App* app, Session* session) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app->add_subcommand("delete", "Delete objects by manifest, or by kind and name");
+  command->add_option("-f,--filename", options->files, "File, folder or - (standard input); may be repeated")
+      ->type_name("FILE")
+      ->allow_extra_args(false)
+      ->expected(1)
+      ->take_all();
+  command->add_flag("-R,--recursive", options->recursive, "Folders with all that is below them");
+  command->add_option("what", options->words, "KIND NAME...")->type_name("");
+  command->add_option("-n,--namespace", options->ns, "Where")->type_name("NAME");
+  command->add_flag("--ignore-not-found", options->ignore_missing, "What is not there is no error");
+  command->add_flag("--wait", options->wait, "As with apply");
+  command->callback(
+      [session, options] { session->run = [session, options] { return Delete(session, *options); }; });
+}
+
+}  // namespace trivium::cli

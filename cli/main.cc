@@ -1,0 +1,40 @@
+// triviumctl: what people type. Everything is in commands; here it is wired to the process.
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <iostream>
+
+#include "cli/commands.h"
+#include "cli/exit_code.h"
+#include "cli/mesh/mesh_command.h"
+
+namespace {
+
+int Finish(const absl::StatusOr<int>& outcome, const trivium::cli::Session& session) {
+  std::cout.flush();
+  if (outcome.ok()) return *outcome;
+  std::cerr << trivium::cli::ErrorText(outcome.status(), session);
+  return trivium::cli::ExitCodeFor(outcome.status());
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  trivium::cli::Session session;
+  session.connect = trivium::cli::ConnectNats;
+  session.clock = trivium::RealClock();
+  session.in = &std::cin;
+  session.out = &std::cout;
+  session.err = &std::cerr;
+  session.style.colour = isatty(STDOUT_FILENO) != 0 && isatty(STDERR_FILENO) != 0;
+
+  CLI::App app("triviumctl: policies, endpoints and state of a Trivium mesh", "triviumctl");
+  trivium::cli::AddCommands(&app, &session);
+  trivium::cli::AddMeshCommand(&app, &session);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? trivium::cli::kExitOk : trivium::cli::kExitUsage;
+  }
+  return Finish(session.run(), session);
+}

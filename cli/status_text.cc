@@ -1,0 +1,187 @@
+#include "cli/status_text.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "cli/table.h"
+#include "cli/text.h"
+#include "schema/object.h"
+
+namespace trivium::cli {
+namespace {
+
+// Reports come about every second; older than this, an agent says nothing any more.
+constexpr absl::Duration kSilent = absl::Seconds(15);
+
+struct Mesh {
+  std::map<std::string, v1::ClusterStatus> clusters;  // by name: the newest head anybody reported
+  std::map<std::string, std::string> told_by;         // cluster -> instance of its own control plane
+  std::vector<v1::AgentStatus> agents;                // sorted by cluster and node
+};
+
+bool Newer(const v1::Head& a, const v1::Head& b) {
+  return std::make_pair(a.epoch(), a.revision()) > std::make_pair(b.epoch(), b.revision());
+}
+
+Mesh Merge(const std::vector<StatusAnswer>& answers) {
+  Mesh mesh;
+  std::map<std::pair<std::string, std::string>, v1::AgentStatus> agents;
+  for (const StatusAnswer& answer : answers) {
+    if (!answer.result.ok()) continue;
+    mesh.told_by[answer.cluster] = answer.result->instance();
+    for (const v1::ClusterStatus& status : answer.result->clusters()) {
+      auto [it, first] = mesh.clusters.try_emplace(status.head().cluster(), status);
+      if (!first && (Newer(status.head(), it->second.head()) || status.head().cluster() == answer.cluster)) {
+        const v1::Head newest = Newer(it->second.head(), status.head()) ? it->second.head() : status.head();
+        it->second = status;
+        *it->second.mutable_head() = newest;
+      }
+      for (const v1::AgentStatus& agent : status.agents()) agents[{agent.cluster(), agent.node()}] = agent;
+    }
+  }
+  for (auto& [key, agent] : agents) mesh.agents.push_back(agent);
+  return mesh;
+}
+
+struct Lag {
+  std::string cluster;
+  uint64_t behind = 0;  // revisions; the whole history if the epoch is another
+  std::string problem;
+};
+
+std::vector<Lag> LagsOf(const Mesh& mesh, const v1::AgentStatus& agent) {
+  std::vector<Lag> lags;
+  for (const auto& [name, cluster] : mesh.clusters) {
+    const v1::AppliedCluster* applied = nullptr;
+    for (const v1::AppliedCluster& candidate : agent.applied()) {
+      if (candidate.cluster() == name) applied = &candidate;
+    }
+    Lag lag{name, cluster.head().revision(), ""};
+    if (applied != nullptr) {
+      lag.problem = applied->problem();
+      if (applied->epoch() == cluster.head().epoch()) {
+        lag.behind -= std::min(applied->enforced(), cluster.head().revision());
+      }
+    }
+    lags.push_back(std::move(lag));
+  }
+  return lags;
+}
+
+absl::Duration SilentFor(const v1::AgentStatus& agent, absl::Time now) {
+  return now - absl::FromUnixMillis(agent.time_ms());
+}
+
+std::string AgentState(const std::vector<Lag>& lags, absl::Duration silent, const Style& style) {
+  for (const Lag& lag : lags) {
+    if (!lag.problem.empty())
+      return style.Bad(absl::StrCat("not enforced: ", lag.cluster, ": ", lag.problem));
+  }
+  if (silent > kSilent) return style.Bad(absl::StrCat("silent for ", AgeText(silent)));
+  uint64_t behind = 0;
+  for (const Lag& lag : lags) behind += lag.behind;
+  return behind == 0 ? style.Good("in sync") : style.Warn("behind");
+}
+
+std::string BehindText(const std::vector<Lag>& lags) {
+  std::vector<std::string> parts;
+  for (const Lag& lag : lags) {
+    if (lag.behind > 0) parts.push_back(absl::StrCat(lag.cluster, " ", lag.behind));
+  }
+  return parts.empty() ? "0" : absl::StrJoin(parts, ", ");
+}
+
+std::string ClusterTable(const Mesh& mesh, const std::vector<StatusAnswer>& answers, const Style& style) {
+  Table table({"REGION", "CLUSTER", "EPOCH", "REVISION", "NODES", "ENDPOINTS", "IDENTITIES", "POLICIES",
+               "CONTROL-PLANE"});
+  for (const auto& [name, status] : mesh.clusters) {
+    std::string control_plane = "not asked";
+    for (const StatusAnswer& answer : answers) {
+      if (answer.cluster != name) continue;
+      if (!answer.result.ok()) {
+        control_plane = style.Bad("unreachable");
+      } else {
+        control_plane = absl::StrCat(answer.result->instance(), " ", answer.result->version(),
+                                     answer.result->sql_up() ? "" : style.Bad(" (SQL out of reach)"));
+      }
+    }
+    if (name == kMeshCluster) control_plane = "all";
+    table.AddRow({status.region().empty() ? "-" : status.region(), name, absl::StrCat(status.head().epoch()),
+                  absl::StrCat(status.head().revision()), absl::StrCat(status.nodes()),
+                  absl::StrCat(status.endpoints()), absl::StrCat(status.identities()),
+                  absl::StrCat(status.policies()), control_plane});
+  }
+  return table.ToString();
+}
+
+}  // namespace
+
+std::string StatusText(const std::vector<StatusAnswer>& answers, absl::Time now, bool wide,
+                       const Style& style) {
+  const Mesh mesh = Merge(answers);
+  std::string out;
+  if (!mesh.clusters.empty()) out = ClusterTable(mesh, answers, style);
+
+  if (!mesh.agents.empty() && wide) {
+    Table table({"CLUSTER", "AGENT", "OF", "RECEIVED", "ENFORCED", "HEAD", "BEHIND", "PROBLEM"});
+    for (const v1::AgentStatus& agent : mesh.agents) {
+      for (const v1::AppliedCluster& applied : agent.applied()) {
+        const auto of = mesh.clusters.find(applied.cluster());
+        const uint64_t head = of == mesh.clusters.end() ? 0 : of->second.head().revision();
+        table.AddRow({agent.cluster(), agent.node(), applied.cluster(), absl::StrCat(applied.received()),
+                      absl::StrCat(applied.enforced()), absl::StrCat(head),
+                      absl::StrCat(head - std::min(head, applied.enforced())), applied.problem()});
+      }
+    }
+    absl::StrAppend(&out, "\n", table.ToString());
+  } else if (!mesh.agents.empty()) {
+    Table table({"CLUSTER", "AGENT", "ENDPOINTS", "BEHIND", "SEEN", "STATE"});
+    for (const v1::AgentStatus& agent : mesh.agents) {
+      const std::vector<Lag> lags = LagsOf(mesh, agent);
+      const absl::Duration silent = SilentFor(agent, now);
+      table.AddRow({agent.cluster(), agent.node(), absl::StrCat(agent.endpoints()), BehindText(lags),
+                    absl::StrCat(AgeText(silent), " ago"), AgentState(lags, silent, style)});
+    }
+    absl::StrAppend(&out, "\n", table.ToString());
+  }
+
+  for (const StatusAnswer& answer : answers) {
+    if (!answer.result.ok()) {
+      absl::StrAppend(&out, out.empty() ? "" : "\n", style.Bad("unreachable"), ": ", answer.cluster, ": ",
+                      answer.result.status().message(), "\n");
+    }
+  }
+  return out;
+}
+
+Json StatusJson(const std::vector<StatusAnswer>& answers, absl::Time now) {
+  const Mesh mesh = Merge(answers);
+  Json out = {{"clusters", Json::array()}, {"agents", Json::array()}, {"unreachable", Json::array()}};
+  for (const auto& [name, status] : mesh.clusters) {
+    v1::ClusterStatus without_agents = status;
+    without_agents.clear_agents();
+    Json cluster = MessageJson(without_agents);
+    if (const auto it = mesh.told_by.find(name); it != mesh.told_by.end())
+      cluster["controlPlane"] = it->second;
+    out["clusters"].push_back(std::move(cluster));
+  }
+  for (const v1::AgentStatus& agent : mesh.agents) {
+    Json json = MessageJson(agent);
+    json["silentMs"] = absl::ToInt64Milliseconds(SilentFor(agent, now));
+    json["behind"] = Json::object();
+    for (const Lag& lag : LagsOf(mesh, agent)) json["behind"][lag.cluster] = lag.behind;
+    out["agents"].push_back(std::move(json));
+  }
+  for (const StatusAnswer& answer : answers) {
+    if (answer.result.ok()) continue;
+    out["unreachable"].push_back(
+        {{"cluster", answer.cluster}, {"reason", std::string(answer.result.status().message())}});
+  }
+  return out;
+}
+
+}  // namespace trivium::cli

@@ -1,0 +1,27 @@
+// `status`: the mesh as several control planes report it. Pure.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "cli/object_json.h"
+#include "cli/style.h"
+#include "trivium/v1/rpc.pb.h"
+
+namespace trivium::cli {
+
+// What one control plane (of `cluster`) said, or why it said nothing.
+struct StatusAnswer {
+  std::string cluster;
+  absl::StatusOr<v1::StatusResult> result;
+};
+
+// Regions and clusters with their heads, then every agent and how far behind the newest known head of each
+// cluster it is. Wide: one line for each agent and cluster.
+std::string StatusText(const std::vector<StatusAnswer>& answers, absl::Time now, bool wide,
+                       const Style& style);
+Json StatusJson(const std::vector<StatusAnswer>& answers, absl::Time now);
+
+}  // namespace trivium::cli

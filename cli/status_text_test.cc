@@ -1,0 +1,123 @@
+#include "cli/status_text.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+namespace trivium::cli {
+namespace {
+
+const absl::Time kNow = absl::FromUnixSeconds(1'700'000'000);
+
+v1::ClusterStatus* AddCluster(v1::StatusResult* result, const std::string& name, const std::string& region,
+                              uint64_t revision) {
+  v1::ClusterStatus* cluster = result->add_clusters();
+  cluster->mutable_head()->set_cluster(name);
+  cluster->mutable_head()->set_epoch(1);
+  cluster->mutable_head()->set_revision(revision);
+  cluster->set_region(region);
+  cluster->set_nodes(2);
+  cluster->set_endpoints(6);
+  return cluster;
+}
+
+v1::AgentStatus* AddAgent(v1::ClusterStatus* cluster, const std::string& node, absl::Duration ago) {
+  v1::AgentStatus* agent = cluster->add_agents();
+  agent->set_cluster(cluster->head().cluster());
+  agent->set_node(node);
+  agent->set_endpoints(3);
+  agent->set_time_ms(absl::ToUnixMillis(kNow - ago));
+  return agent;
+}
+
+v1::AppliedCluster* Apply(v1::AgentStatus* agent, const std::string& cluster, uint64_t enforced) {
+  v1::AppliedCluster* applied = agent->add_applied();
+  applied->set_cluster(cluster);
+  applied->set_epoch(1);
+  applied->set_received(enforced);
+  applied->set_enforced(enforced);
+  return applied;
+}
+
+// aws answers and is up to date; gcp answers, its agents are behind, broken and silent; azure does not
+// answer.
+std::vector<StatusAnswer> Answers() {
+  v1::StatusResult aws;
+  aws.set_instance("aws-cp1");
+  aws.set_version("0.1.0");
+  aws.set_sql_up(true);
+  v1::ClusterStatus* own = AddCluster(&aws, "aws", "eu-west-2", 42);
+  AddCluster(&aws, "gcp", "europe-west2", 16);  // not the newest: gcp itself says 17
+  v1::AgentStatus* n1 = AddAgent(own, "n1", absl::Seconds(1));
+  Apply(n1, "aws", 42);
+  Apply(n1, "gcp", 17);
+
+  v1::StatusResult gcp;
+  gcp.set_instance("gcp-cp1");
+  gcp.set_version("0.1.0");
+  gcp.set_sql_up(false);
+  AddCluster(&gcp, "aws", "eu-west-2", 41);
+  own = AddCluster(&gcp, "gcp", "europe-west2", 17);
+  v1::AgentStatus* late = AddAgent(own, "n1", absl::Seconds(2));
+  Apply(late, "aws", 40);
+  Apply(late, "gcp", 17);
+  v1::AgentStatus* broken = AddAgent(own, "n2", absl::Seconds(1));
+  Apply(broken, "aws", 42);
+  Apply(broken, "gcp", 15)->set_problem("policy map full");
+  AddAgent(own, "n3", absl::Minutes(5));
+  return {{"aws", aws}, {"gcp", gcp}, {"azure", absl::UnavailableError("nobody answers")}};
+}
+
+TEST(StatusTextTest, ShowsHeadsAndHowFarEachAgentIsBehind) {
+  EXPECT_EQ(
+      StatusText(Answers(), kNow, false, {}),
+      "REGION         CLUSTER   EPOCH   REVISION   NODES   ENDPOINTS   IDENTITIES   POLICIES   "
+      "CONTROL-PLANE\n"
+      "eu-west-2      aws       1       42         2       6           0            0          aws-cp1 "
+      "0.1.0\n"
+      "europe-west2   gcp       1       17         2       6           0            0          gcp-cp1 0.1.0 "
+      "(SQL out of reach)\n"
+      "\n"
+      "CLUSTER   AGENT   ENDPOINTS   BEHIND           SEEN     STATE\n"
+      "aws       n1      3           0                1s ago   in sync\n"
+      "gcp       n1      3           aws 2            2s ago   behind\n"
+      "gcp       n2      3           gcp 2            1s ago   not enforced: gcp: policy map full\n"
+      "gcp       n3      3           aws 42, gcp 17   5m ago   silent for 5m\n"
+      "\n"
+      "unreachable: azure: nobody answers\n");
+}
+
+TEST(StatusTextTest, WideHasALineForEachAgentAndCluster) {
+  const std::string text = StatusText(Answers(), kNow, true, {});
+  EXPECT_NE(text.find("gcp       n2      gcp   15         15         17     2        policy map full\n"),
+            std::string::npos)
+      << text;
+}
+
+TEST(StatusTextTest, AnotherEpochIsWhollyBehind) {
+  std::vector<StatusAnswer> answers = Answers();
+  answers.resize(1);
+  answers[0].result->mutable_clusters(0)->mutable_head()->set_epoch(9);
+  EXPECT_NE(StatusText(answers, kNow, false, {}).find("aws 42"), std::string::npos);
+}
+
+TEST(StatusTextTest, ColoursOnlyWhenAsked) {
+  Style style;
+  EXPECT_EQ(StatusText(Answers(), kNow, false, style).find('\x1b'), std::string::npos);
+  style.colour = true;
+  EXPECT_NE(StatusText(Answers(), kNow, false, style).find("\x1b[32min sync\x1b[0m"), std::string::npos);
+}
+
+TEST(StatusTextTest, JsonSaysTheSame) {
+  const Json json = StatusJson(Answers(), kNow);
+  EXPECT_EQ(json["clusters"].size(), 2u);
+  EXPECT_EQ(json["clusters"][1]["head"]["revision"], 17);
+  EXPECT_EQ(json["clusters"][0]["controlPlane"], "aws-cp1");
+  EXPECT_EQ(json["agents"][1]["behind"]["aws"], 2);
+  EXPECT_EQ(json["agents"][1]["silentMs"], 2000);
+  EXPECT_EQ(json["unreachable"][0]["cluster"], "azure");
+}
+
+}  // namespace
+}  // namespace trivium::cli

@@ -1,0 +1,100 @@
+#include "cli/text.h"
+
+#include <arpa/inet.h>
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
+#include "base/id128.h"
+#include "policy/labels.h"
+
+namespace trivium::cli {
+namespace {
+
+constexpr char kKubernetes[] = "k8s:";
+
+bool IsScope(absl::string_view key) { return key == policy::kNamespaceLabel || key == policy::kClusterLabel; }
+
+}  // namespace
+
+std::string IpText(absl::string_view bytes) {
+  char text[INET6_ADDRSTRLEN] = {};
+  if (bytes.size() == 4 || bytes.size() == 16) {
+    if (inet_ntop(bytes.size() == 4 ? AF_INET : AF_INET6, bytes.data(), text, sizeof(text)) != nullptr)
+      return text;
+  }
+  return absl::BytesToHexString(bytes);
+}
+
+std::string CidrText(const v1::Cidr& cidr) {
+  return absl::StrCat(IpText(cidr.address()), "/", cidr.length());
+}
+
+std::string UidText(absl::string_view bytes) {
+  auto uid = Id128::FromBytes(bytes);
+  return uid.ok() ? uid->ToUuid() : absl::BytesToHexString(bytes);
+}
+
+std::string ProtocolText(v1::Protocol protocol) {
+  return std::string(absl::StripPrefix(v1::Protocol_Name(protocol), "PROTOCOL_"));
+}
+
+std::string SelectorText(const v1::Selector& selector) {
+  std::vector<std::string> parts;
+  for (const v1::Requirement& requirement : selector.requirements()) {
+    if (IsScope(requirement.key())) continue;
+    const std::string key(absl::StripPrefix(requirement.key(), kKubernetes));
+    const std::string values = absl::StrJoin(requirement.values(), ",");
+    switch (requirement.operator_()) {
+      case v1::Requirement::IN:
+        parts.push_back(requirement.values_size() == 1 ? absl::StrCat(key, "=", values)
+                                                       : absl::StrCat(key, " in (", values, ")"));
+        break;
+      case v1::Requirement::NOT_IN:
+        parts.push_back(requirement.values_size() == 1 ? absl::StrCat(key, "!=", values)
+                                                       : absl::StrCat(key, " notin (", values, ")"));
+        break;
+      case v1::Requirement::EXISTS:
+        parts.push_back(key);
+        break;
+      case v1::Requirement::DOES_NOT_EXIST:
+        parts.push_back(absl::StrCat("!", key));
+        break;
+      default:
+        parts.push_back(absl::StrCat(key, "?"));
+    }
+  }
+  return absl::StrJoin(parts, ",");
+}
+
+std::string PodLabelsText(const v1::Identity& identity) {
+  const auto labels = policy::PodLabelsOf(identity);
+  if (labels.empty() && identity.labels_size() > 0 &&
+      !absl::StartsWith(identity.labels(0).key(), kKubernetes)) {
+    return identity.labels(0).key();  // reserved:host and its like
+  }
+  return absl::StrJoin(labels, ",", absl::PairFormatter("="));
+}
+
+std::string LabelValue(const v1::Identity& identity, absl::string_view key) {
+  for (const v1::Label& label : identity.labels()) {
+    if (label.key() == key) return label.value();
+  }
+  return "";
+}
+
+std::string AgeText(absl::Duration age) {
+  age = std::max(age, absl::ZeroDuration());
+  if (age < absl::Seconds(120)) return absl::StrCat(absl::ToInt64Seconds(age), "s");
+  if (age < absl::Minutes(120)) return absl::StrCat(absl::ToInt64Minutes(age), "m");
+  if (age < absl::Hours(48)) return absl::StrCat(absl::ToInt64Hours(age), "h");
+  return absl::StrCat(absl::ToInt64Hours(age) / 24, "d");
+}
+
+}  // namespace trivium::cli
