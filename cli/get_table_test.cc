@@ -102,11 +102,12 @@ TEST(GetTableTest, NodesAndClusters) {
             "NAME   NUMBER   INTERNAL-IP     POD-CIDRS     ZONE\n"
             "n1     4        192.168.60.11   10.1.1.0/24   eu-west-2a\n");
 
+  const v1::Cidr kept = cidr;  // the object's message goes when another kind takes its place
   v1::Cluster& cluster = *item.mutable_object()->mutable_object()->mutable_cluster();
   cluster.set_name("gcp-euw2");
   cluster.set_id(2);
   cluster.set_region("europe-west2");
-  *cluster.add_pod_cidrs() = cidr;
+  *cluster.add_pod_cidrs() = kept;
   EXPECT_EQ(GetTable(**FindKind("clusters"), {&item, 1}, {}),
             "NAME       ID   REGION         POD-CIDRS\n"
             "gcp-euw2   2    europe-west2   10.1.1.0/24\n");

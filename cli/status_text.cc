@@ -160,7 +160,11 @@ std::string StatusText(const std::vector<StatusAnswer>& answers, absl::Time now,
 
 Json StatusJson(const std::vector<StatusAnswer>& answers, absl::Time now) {
   const Mesh mesh = Merge(answers);
-  Json out = {{"clusters", Json::array()}, {"agents", Json::array()}, {"unreachable", Json::array()}};
+  Json out = {{"inStep", false},
+              {"clusters", Json::array()},
+              {"agents", Json::array()},
+              {"unreachable", Json::array()}};
+  bool in_step = true;
   for (const auto& [name, status] : mesh.clusters) {
     v1::ClusterStatus without_agents = status;
     without_agents.clear_agents();
@@ -173,14 +177,25 @@ Json StatusJson(const std::vector<StatusAnswer>& answers, absl::Time now) {
     Json json = MessageJson(agent);
     json["silentMs"] = absl::ToInt64Milliseconds(SilentFor(agent, now));
     json["behind"] = Json::object();
-    for (const Lag& lag : LagsOf(mesh, agent)) json["behind"][lag.cluster] = lag.behind;
+    for (const Lag& lag : LagsOf(mesh, agent)) {
+      json["behind"][lag.cluster] = lag.behind;
+      in_step = in_step && lag.behind == 0 && lag.problem.empty();
+    }
     out["agents"].push_back(std::move(json));
   }
   for (const StatusAnswer& answer : answers) {
-    if (answer.result.ok()) continue;
-    out["unreachable"].push_back(
-        {{"cluster", answer.cluster}, {"reason", std::string(answer.result.status().message())}});
+    if (!answer.result.ok()) {
+      in_step = false;
+      out["unreachable"].push_back(
+          {{"cluster", answer.cluster}, {"reason", std::string(answer.result.status().message())}});
+      continue;
+    }
+    for (const v1::ClusterStatus& status : answer.result->clusters()) {
+      const bool own = status.head().cluster() == answer.cluster;
+      if (own && static_cast<uint32_t>(status.agents_size()) < status.nodes()) in_step = false;
+    }
   }
+  out["inStep"] = in_step;
   return out;
 }
 

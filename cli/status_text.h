@@ -22,6 +22,8 @@ struct StatusAnswer {
 // cluster it is. Wide: one line for each agent and cluster.
 std::string StatusText(const std::vector<StatusAnswer>& answers, absl::Time now, bool wide,
                        const Style& style);
+// The same for programs. "inStep": everybody asked has answered, and every node of theirs enforces every head
+// they know.
 Json StatusJson(const std::vector<StatusAnswer>& answers, absl::Time now);
 
 }  // namespace trivium::cli

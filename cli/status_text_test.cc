@@ -117,6 +117,25 @@ TEST(StatusTextTest, JsonSaysTheSame) {
   EXPECT_EQ(json["agents"][1]["behind"]["aws"], 2);
   EXPECT_EQ(json["agents"][1]["silentMs"], 2000);
   EXPECT_EQ(json["unreachable"][0]["cluster"], "azure");
+  EXPECT_EQ(json["inStep"], false);
+}
+
+TEST(StatusTextTest, InStepMeansEveryNodeOfThoseWhoAnswer) {
+  std::vector<StatusAnswer> answers = Answers();
+  answers.resize(1);
+  v1::StatusResult& aws = *answers[0].result;
+  aws.mutable_clusters(0)->set_nodes(1);
+  EXPECT_EQ(StatusJson(answers, kNow)["inStep"], true);
+  aws.mutable_clusters(0)->set_nodes(2);  // one of them never reported
+  EXPECT_EQ(StatusJson(answers, kNow)["inStep"], false);
+  aws.mutable_clusters(0)->set_nodes(1);
+  aws.mutable_clusters(1)->mutable_head()->set_revision(18);
+  EXPECT_EQ(StatusJson(answers, kNow)["inStep"], false);
+  aws.mutable_clusters(1)->mutable_head()->set_revision(17);
+  aws.mutable_clusters(0)->mutable_agents(0)->mutable_applied(0)->set_problem("map full");
+  EXPECT_EQ(StatusJson(answers, kNow)["inStep"], false);
+  answers[0].result = absl::UnavailableError("gone");
+  EXPECT_EQ(StatusJson(answers, kNow)["inStep"], false);
 }
 
 }  // namespace

@@ -1,0 +1,379 @@
+// Whole command lines against a bus that answers as a control plane would.
+#include "cli/commands.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <deque>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <sstream>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/random.h"
+#include "cli/exit_code.h"
+
+namespace trivium::cli {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+using Answer = std::function<absl::StatusOr<v1::Reply>(const v1::Request&)>;
+
+// Keeps every request, answers each with the next of `answers` (the last one again and again).
+class ScriptedBus final : public Bus {
+ public:
+  std::deque<Answer> answers;
+  std::vector<std::string> subjects;
+  std::vector<v1::Request> requests;
+
+  absl::Status Publish(absl::string_view, absl::string_view) override { return absl::OkStatus(); }
+  absl::Status Subscribe(const std::string&, const std::string&, Executor*, Handler) override {
+    return absl::OkStatus();
+  }
+  void Request(const std::string& subject, std::string payload, absl::Duration, Executor* executor,
+               ReplyHandler on_reply) override {
+    v1::Request request;
+    ASSERT_TRUE(request.ParseFromString(payload));
+    subjects.push_back(subject);
+    requests.push_back(request);
+    absl::StatusOr<v1::Reply> reply = answers.front()(request);
+    if (answers.size() > 1) answers.pop_front();
+    executor->Post([reply = std::move(reply), on_reply = std::move(on_reply)]() mutable {
+      if (reply.ok()) {
+        on_reply(reply->SerializeAsString());
+      } else {
+        on_reply(reply.status());
+      }
+    });
+  }
+  absl::Status Flush(absl::Duration) override { return absl::OkStatus(); }
+  void FlushAsync(absl::Duration, Executor*, absl::AnyInvocable<void(absl::Status)>) override {}
+  void WatchState(Executor*, std::function<void(State)>) override {}
+  void Rebuild() override {}
+};
+
+class ScriptedConnection final : public Connection {
+ public:
+  ScriptedConnection(Bus* bus, Executor* executor, const Context& context)
+      : client_(bus, executor, RealClock(), RealRandom(), context.cluster, context.principal) {}
+  Client& client() override { return client_; }
+
+ private:
+  Client client_;
+};
+
+Answer Says(v1::Reply reply) {
+  return [reply](const v1::Request&) { return reply; };
+}
+Answer Fails(absl::Status status) {
+  return [status](const v1::Request&) { return status; };
+}
+Answer Refuses(absl::StatusCode code, const std::string& message) {
+  v1::Reply reply;
+  reply.set_code(static_cast<uint32_t>(code));
+  reply.set_message(message);
+  return Says(reply);
+}
+
+class CommandsTest : public ::testing::Test {
+ protected:
+  CommandsTest() : executor_("test") {
+    folder_ = std::filesystem::temp_directory_path() / ("trivium-cli-test-" + RealRandom()->NewId().ToHex());
+    std::filesystem::create_directories(folder_ / "sub");
+    Write("triviumctl.yaml",
+          "current_context: aws\n"
+          "contexts:\n"
+          "- {name: aws, cluster: aws-euw2, principal: 'aws-euw2:ctl:admin', nats: {servers: [t], ca: c, "
+          "cert: d, "
+          "key: e}}\n"
+          "- {name: gcp, cluster: gcp-euw2, principal: 'gcp-euw2:ctl:admin', nats: {servers: [t], ca: c, "
+          "cert: d, "
+          "key: e}}\n");
+  }
+  ~CommandsTest() override { std::filesystem::remove_all(folder_); }
+
+  std::string Write(const std::string& name, const std::string& text) {
+    std::ofstream(folder_ / name) << text;
+    return (folder_ / name).string();
+  }
+
+  // The exit status of `triviumctl words...`.
+  int Run(std::vector<std::string> words, const std::string& input = "") {
+    out_.str("");
+    err_.str("");
+    in_.str(input);
+    in_.clear();
+    Session session;
+    session.connect = [this](const Context& context) -> absl::StatusOr<std::unique_ptr<Connection>> {
+      return std::unique_ptr<Connection>(new ScriptedConnection(&bus_, &executor_, context));
+    };
+    session.clock = RealClock();
+    session.in = &in_;
+    session.out = &out_;
+    session.err = &err_;
+    CLI::App app("test", "triviumctl");
+    AddCommands(&app, &session);
+    words.insert(words.end(), {"--config", (folder_ / "triviumctl.yaml").string()});
+    std::reverse(words.begin(), words.end());
+    try {
+      app.parse(words);
+    } catch (const CLI::ParseError& e) {
+      err_ << e.what();
+      return kExitUsage;
+    }
+    const absl::StatusOr<int> exit = session.run();
+    if (exit.ok()) return *exit;
+    err_ << ErrorText(exit.status(), session);
+    return ExitCodeFor(exit.status());
+  }
+  std::string out() const { return out_.str(); }
+  std::string err() const { return err_.str(); }
+
+  LoopExecutor executor_;
+  ScriptedBus bus_;
+  std::filesystem::path folder_;
+  std::istringstream in_;
+  std::ostringstream out_;
+  std::ostringstream err_;
+};
+
+constexpr char kPolicy[] =
+    "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: db, namespace: shop}\n"
+    "spec: {podSelector: {}}\n";
+constexpr char kNamespace[] = "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n";
+
+v1::Reply Applied(uint64_t revision) {
+  v1::Reply reply;
+  reply.set_epoch(1);
+  reply.set_revision(revision);
+  v1::ApplyResult::Item& item = *reply.mutable_apply()->add_items();
+  item.set_kind("NetworkPolicy");
+  item.set_namespace_("shop");
+  item.set_name("db");
+  item.set_action(revision == 0 ? "unchanged" : "created");
+  return reply;
+}
+
+v1::Reply Waited(bool done, const std::string& reason) {
+  v1::Reply reply;
+  reply.mutable_wait()->set_done(done);
+  reply.mutable_wait()->set_nodes(2);
+  if (!done) {
+    v1::Laggard& laggard = *reply.mutable_wait()->add_laggards();
+    laggard.set_node("n2");
+    laggard.set_revision(6);
+    laggard.set_reason(reason);
+  }
+  return reply;
+}
+
+TEST_F(CommandsTest, ApplySendsTheFileAndPrintsAsKubectlDoes) {
+  bus_.answers = {Says(Applied(7))};
+  EXPECT_EQ(Run({"apply", "-f", Write("db.yaml", kPolicy)}), kExitOk) << err();
+  EXPECT_EQ(out(), "networkpolicy.networking.k8s.io/db created\n");
+  EXPECT_THAT(bus_.subjects, ElementsAre("trivium.v1.rpc.aws-euw2.aws-euw2:ctl:admin.api.apply"));
+  ASSERT_EQ(bus_.requests[0].apply().manifests_size(), 1);
+  EXPECT_EQ(bus_.requests[0].apply().manifests(0).text(), kPolicy);
+  EXPECT_EQ(bus_.requests[0].request_id().size(), 16u);
+  EXPECT_THAT(bus_.requests[0].source(), HasSubstr("triviumctl/"));
+}
+
+TEST_F(CommandsTest, ApplyTakesFoldersAndStandardInput) {
+  bus_.answers = {Says(Applied(7))};
+  Write("sub/1.yaml", kNamespace);
+  Write("sub/2.yml", kPolicy);
+  Write("sub/readme.txt", "not a manifest");
+  EXPECT_EQ(Run({"apply", "-f", (folder_ / "sub").string(), "-f", "-"}, kPolicy), kExitOk) << err();
+  ASSERT_EQ(bus_.requests.size(), 1u);
+  ASSERT_EQ(bus_.requests[0].apply().manifests_size(), 3);
+  EXPECT_THAT(bus_.requests[0].apply().manifests(0).file(), HasSubstr("sub/1.yaml"));
+  EXPECT_EQ(bus_.requests[0].apply().manifests(2).file(), "<stdin>");
+}
+
+TEST_F(CommandsTest, ABadManifestIsRefusedBeforeAnythingIsSent) {
+  bus_.answers = {Says(Applied(7))};
+  const std::string good = Write("1.yaml", kPolicy);
+  const std::string bad = Write("2.yaml",
+                                "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: x}\n"
+                                "spec: {podSelectors: {}}\n");
+  EXPECT_EQ(Run({"apply", "-f", good, "-f", bad}), kExitRefused);
+  EXPECT_THAT(err(), HasSubstr("2.yaml"));
+  EXPECT_THAT(err(), HasSubstr("podSelectors"));
+  EXPECT_THAT(bus_.requests, IsEmpty());
+  EXPECT_EQ(Run({"apply", "-f", (folder_ / "no.yaml").string()}), kExitRefused);
+  EXPECT_THAT(err(), HasSubstr("no.yaml"));
+  EXPECT_EQ(Run({"apply", "-f", (folder_ / "sub").string()}), kExitRefused);
+  EXPECT_THAT(err(), HasSubstr("no *.yaml"));
+}
+
+TEST_F(CommandsTest, WhatOneBatchCannotHoldIsSentInPiecesOfWholeDocuments) {
+  std::string many;
+  for (int i = 0; i < 450; ++i) {
+    many += "---\napiVersion: v1\nkind: Namespace\nmetadata: {name: ns" + std::to_string(i) + "}\n";
+  }
+  bus_.answers = {Says(Applied(7))};
+  EXPECT_EQ(Run({"apply", "-f", Write("many.yaml", many)}), kExitOk) << err();
+  ASSERT_EQ(bus_.requests.size(), 3u);
+  EXPECT_EQ(bus_.requests[0].apply().manifests_size(), 200);
+  EXPECT_EQ(bus_.requests[2].apply().manifests_size(), 50);
+  EXPECT_THAT(bus_.requests[2].apply().manifests(49).text(), HasSubstr("ns449"));
+}
+
+TEST_F(CommandsTest, ApplyWaitReturnsWhenAllEnforceIt) {
+  bus_.answers = {Says(Applied(7)), Says(Waited(true, ""))};
+  EXPECT_EQ(Run({"apply", "--wait", "-f", "-"}, kPolicy), kExitOk) << err();
+  EXPECT_EQ(bus_.requests[1].wait().revision(), 7u);
+  EXPECT_THAT(out(), HasSubstr("enforced on all 2 nodes of aws-euw2 (revision 7)"));
+}
+
+TEST_F(CommandsTest, ApplyWaitOfSomethingUnchangedWaitsForTheHead) {
+  v1::Reply status;
+  v1::Head& head = *status.mutable_status()->add_clusters()->mutable_head();
+  head.set_cluster("aws-euw2");
+  head.set_epoch(1);
+  head.set_revision(41);
+  bus_.answers = {Says(Applied(0)), Says(status), Says(Waited(true, ""))};
+  EXPECT_EQ(Run({"apply", "--wait", "-f", "-"}, kPolicy), kExitOk) << err();
+  EXPECT_EQ(bus_.requests.back().wait().revision(), 41u);
+}
+
+TEST_F(CommandsTest, ApplyWaitNamesLaggardsAndSaysWhichKindTheyAre) {
+  bus_.answers = {Says(Applied(7)), Says(Waited(false, "policy map full"))};
+  EXPECT_EQ(Run({"apply", "--wait", "-f", "-"}, kPolicy), kExitRefused);
+  EXPECT_THAT(err(), HasSubstr("n2: not enforced: policy map full"));
+  bus_.answers = {Says(Applied(7)), Says(Waited(false, ""))};
+  EXPECT_EQ(Run({"apply", "--wait", "--timeout", "2s", "-f", "-"}, kPolicy), kExitTimedOut);
+  EXPECT_THAT(err(), HasSubstr("n2: late: enforces revision 6 of 7, never heard of"));
+  EXPECT_EQ(bus_.requests.back().deadline_ms() <= 2000u, true);
+}
+
+TEST_F(CommandsTest, ALostAnswerIsAskedForAgainUnderTheSameRequestId) {
+  bus_.answers = {Fails(absl::DeadlineExceededError("no answer")),
+                  Fails(absl::UnavailableError("nobody serves it")), Says(Applied(7))};
+  EXPECT_EQ(Run({"apply", "-f", "-"}, kPolicy), kExitOk) << err();
+  ASSERT_EQ(bus_.requests.size(), 3u);
+  EXPECT_EQ(bus_.requests[0].request_id(), bus_.requests[2].request_id());
+}
+
+TEST_F(CommandsTest, NobodyThereAndARefusalHaveDifferentExitStatus) {
+  bus_.answers = {Fails(absl::UnavailableError("nobody serves it"))};
+  EXPECT_EQ(Run({"apply", "--timeout", "300ms", "-f", "-"}, kPolicy), kExitUnreachable);
+  EXPECT_THAT(err(), HasSubstr("hint: "));
+  bus_.answers = {Refuses(absl::StatusCode::kInvalidArgument, "spec.x: unknown")};
+  const size_t before = bus_.requests.size();
+  EXPECT_EQ(Run({"apply", "-f", "-"}, kPolicy), kExitRefused);
+  EXPECT_EQ(err(), "error: spec.x: unknown\n");
+  EXPECT_EQ(bus_.requests.size(), before + 1);  // a refusal is not retried
+}
+
+TEST_F(CommandsTest, WrongUsageIsExitTwo) {
+  EXPECT_EQ(Run({"apply"}), kExitUsage);
+  EXPECT_EQ(Run({"get", "netpol", "-o", "xml"}), kExitUsage);
+  EXPECT_EQ(Run({"frobnicate"}), kExitUsage);
+}
+
+TEST_F(CommandsTest, DeleteByNameAndByManifestInReverse) {
+  v1::Reply done;
+  done.set_revision(8);
+  bus_.answers = {Says(done)};
+  EXPECT_EQ(Run({"delete", "netpol", "db", "-n", "shop"}), kExitOk) << err();
+  EXPECT_EQ(out(), "networkpolicy.networking.k8s.io \"db\" deleted\n");
+  EXPECT_EQ(bus_.requests[0].delete_().kind(), "NetworkPolicy");
+  EXPECT_EQ(bus_.requests[0].delete_().namespace_(), "shop");
+  EXPECT_EQ(Run({"delete", "-f", "-"}, std::string(kNamespace) + "---\n" + kPolicy), kExitOk) << err();
+  EXPECT_EQ(out(), "networkpolicy.networking.k8s.io \"db\" deleted\nnamespace \"shop\" deleted\n");
+  EXPECT_EQ(Run({"delete", "netpol"}), kExitRefused);
+  EXPECT_EQ(Run({"delete"}), kExitRefused);
+}
+
+TEST_F(CommandsTest, DeletingWhatIsNotThere) {
+  bus_.answers = {Refuses(absl::StatusCode::kNotFound, "networkpolicy shop/db not found")};
+  EXPECT_EQ(Run({"delete", "netpol", "db"}), kExitRefused);
+  EXPECT_THAT(err(), HasSubstr("not found"));
+  EXPECT_EQ(Run({"delete", "netpol", "db", "--ignore-not-found"}), kExitOk);
+}
+
+TEST_F(CommandsTest, GetAsksForTheNamespaceAndExplainsEndpoints) {
+  v1::Reply endpoints;
+  v1::Endpoint& endpoint =
+      *endpoints.mutable_get()->add_items()->mutable_object()->mutable_object()->mutable_endpoint();
+  endpoint.set_name("cart");
+  endpoint.set_node(3);
+  v1::Reply nodes;
+  v1::Node& node = *nodes.mutable_get()->add_items()->mutable_object()->mutable_object()->mutable_node();
+  node.set_name("n1");
+  node.set_number(3);
+  bus_.answers = {
+      [&](const v1::Request& request) { return request.get().kind() == "Node" ? nodes : endpoints; }};
+  EXPECT_EQ(Run({"get", "ep", "-n", "shop"}), kExitOk) << err();
+  EXPECT_THAT(out(), HasSubstr("cart   n1"));
+  EXPECT_EQ(bus_.requests[0].get().namespace_(), "shop");
+  EXPECT_EQ(Run({"get", "ep", "-A"}), kExitOk);
+  EXPECT_THAT(out(), HasSubstr("NAMESPACE"));
+}
+
+TEST_F(CommandsTest, GetOfAnUnknownClusterIsAskedOfOurOwnControlPlane) {
+  bus_.answers = {Says(v1::Reply())};
+  EXPECT_EQ(Run({"get", "netpol", "--cluster", "azure-uks"}), kExitOk) << err();
+  EXPECT_EQ(bus_.requests[0].get().cluster(), "azure-uks");
+  EXPECT_THAT(bus_.subjects[0], HasSubstr(".aws-euw2."));
+  EXPECT_THAT(err(), HasSubstr("No resources found"));
+  EXPECT_EQ(Run({"get", "netpol", "--cluster", "gcp-euw2"}), kExitOk) << err();
+  EXPECT_THAT(bus_.subjects[1], HasSubstr(".gcp-euw2."));
+}
+
+TEST_F(CommandsTest, GetAsYamlGivesBackTheManifest) {
+  v1::Reply list;
+  v1::Policy& policy = *list.mutable_get()->add_items()->mutable_object()->mutable_object()->mutable_policy();
+  policy.set_name("db");
+  policy.set_namespace_("shop");
+  v1::Reply one = list;
+  one.mutable_get()->mutable_items(0)->set_manifest(kPolicy);
+  bus_.answers = {[&](const v1::Request& request) { return request.get().name().empty() ? list : one; }};
+  EXPECT_EQ(Run({"get", "netpol", "-n", "shop", "-o", "yaml"}), kExitOk) << err();
+  EXPECT_THAT(out(), HasSubstr("kind: List"));
+  EXPECT_THAT(out(), HasSubstr("podSelector: {}"));
+  EXPECT_EQ(Run({"get", "netpol", "db", "-n", "shop", "-o", "json"}), kExitOk) << err();
+  EXPECT_THAT(out(), HasSubstr("\"podSelector\": {}"));
+}
+
+TEST_F(CommandsTest, StatusAsksEveryClusterAndSaysWhoIsSilent) {
+  v1::Reply status;
+  status.mutable_status()->set_instance("cp1");
+  status.mutable_status()->add_clusters()->mutable_head()->set_cluster("aws-euw2");
+  bus_.answers = {Says(status), Refuses(absl::StatusCode::kInternal, "broken")};
+  EXPECT_EQ(Run({"status"}), kExitRefused);
+  EXPECT_THAT(out(), HasSubstr("unreachable: gcp-euw2: broken"));
+  EXPECT_EQ(bus_.requests.size(), 2u);
+}
+
+TEST_F(CommandsTest, AnEndpointNeedsAnAgent) {
+  EXPECT_EQ(Run({"endpoint", "add", "shop/cart", "--ip", "10.1.1.5", "--ifname", "lxc1", "--pod-mac",
+                 "02:00:00:00:00:01", "--socket", (folder_ / "no.sock").string()}),
+            kExitUnreachable);
+  EXPECT_THAT(err(), HasSubstr("no agent answers at"));
+  EXPECT_EQ(Run({"endpoint", "add", "cart", "--ip", "10.1.1.5", "--ifname", "lxc1", "--pod-mac",
+                 "02:00:00:00:00:01"}),
+            kExitRefused);
+  EXPECT_THAT(err(), HasSubstr("NAMESPACE/NAME"));
+  EXPECT_EQ(Run({"endpoint", "add", "shop/cart", "--ip", "10.1.1.5/32", "--ifname", "lxc1", "--pod-mac",
+                 "02:00:00:00:00:01"}),
+            kExitRefused);
+  EXPECT_THAT(err(), HasSubstr("'10.1.1.5/32' is no IP address"));
+}
+
+TEST_F(CommandsTest, Version) {
+  EXPECT_EQ(Run({"version"}), kExitOk);
+  EXPECT_THAT(out(), HasSubstr("triviumctl " TRIVIUM_VERSION));
+}
+
+}  // namespace
+}  // namespace trivium::cli
