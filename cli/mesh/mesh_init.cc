@@ -1,0 +1,215 @@
+#include "cli/mesh/mesh_init.h"
+
+#include <yaml-cpp/yaml.h>
+
+#include <filesystem>
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "base/status.h"
+#include "cli/mesh/mesh_spec.h"
+#include "cli/mesh/nats_config.h"
+#include "cli/mesh/pki.h"
+#include "schema/subjects.h"
+
+namespace trivium::cli {
+namespace {
+
+constexpr absl::Duration kAuthorityLifetime = absl::Hours(24 * 365 * 10);
+constexpr absl::Duration kLeafLifetime = absl::Hours(24 * 365);
+constexpr absl::Duration kClockSkew =
+    absl::Hours(1);  // machines whose clocks are behind accept new certificates
+
+std::string FileName(const std::string& principal) { return absl::StrReplaceAll(principal, {{":", "-"}}); }
+
+class Maker {
+ public:
+  Maker(const MeshInitOptions& options, const std::string& folder)
+      : files_(options.files), now_(options.clock->Now()), folder_(folder) {}
+
+  absl::Status OpenAuthority(const std::string& mesh) {
+    const absl::StatusOr<std::string> certificate = files_->Read(Path("ca.crt"));
+    const absl::StatusOr<std::string> key = files_->Read(Path("ca.key"));
+    if (certificate.ok() && key.ok()) {
+      absl::StatusOr<CertificateAuthority> loaded = CertificateAuthority::Load({*certificate, *key});
+      TRIVIUM_RETURN_IF_ERROR(Annotate(loaded.status(), Path("ca.crt")));
+      authority_ = std::make_unique<CertificateAuthority>(*std::move(loaded));
+      return absl::OkStatus();
+    }
+    if (certificate.ok() != key.ok()) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          folder_, " holds only one of ca.crt and ca.key: put the other back, or begin in an empty folder"));
+    }
+    TRIVIUM_ASSIGN_OR_RETURN(
+        CertificateAuthority made,
+        CertificateAuthority::Create("Trivium mesh " + mesh, now_ - kClockSkew, kAuthorityLifetime));
+    authority_ = std::make_unique<CertificateAuthority>(std::move(made));
+    TRIVIUM_RETURN_IF_ERROR(Write("ca.key", authority_->pem().key));
+    return Write("ca.crt", authority_->pem().certificate);
+  }
+
+  // <name>.crt and <name>.key, unless they are there.
+  absl::Status Certificate(const std::string& name, const std::string& common_name,
+                           const std::vector<std::string>& hosts) {
+    if (files_->Read(Path(name + ".crt")).ok() && files_->Read(Path(name + ".key")).ok())
+      return absl::OkStatus();
+    TRIVIUM_ASSIGN_OR_RETURN(const KeyPair pair,
+                             authority_->Issue({common_name, hosts, now_ - kClockSkew, kLeafLifetime}));
+    TRIVIUM_RETURN_IF_ERROR(Write(name + ".key", pair.key));
+    TRIVIUM_RETURN_IF_ERROR(Write(name + ".crt", pair.certificate));
+    ++made_;
+    return absl::OkStatus();
+  }
+
+  absl::Status Write(const std::string& name, const std::string& bytes) {
+    return files_->WriteAtomically(Path(name), bytes);
+  }
+  std::string Path(const std::string& name) const { return absl::StrCat(folder_, "/", name); }
+  int made() const { return made_; }
+  const CertificateAuthority& authority() const { return *authority_; }
+
+ private:
+  Files* const files_;
+  const absl::Time now_;
+  const std::string folder_;
+  std::unique_ptr<CertificateAuthority> authority_;
+  int made_ = 0;
+};
+
+YAML::Node Texts(const std::vector<std::string>& items) {
+  YAML::Node list(YAML::NodeType::Sequence);
+  for (const std::string& item : items) list.push_back(item);
+  list.SetStyle(YAML::EmitterStyle::Flow);
+  return list;
+}
+
+YAML::Node NatsSection(const Maker& maker, const std::vector<NatsServerSpec>& servers,
+                       const std::string& principal) {
+  std::vector<std::string> urls;
+  for (const NatsServerSpec& s : servers) urls.push_back(absl::StrCat("tls://", s.host, ":", s.port));
+  YAML::Node nats;
+  nats["servers"] = Texts(urls);
+  nats["ca"] = maker.Path("ca.crt");
+  nats["cert"] = maker.Path(FileName(principal) + ".crt");
+  nats["key"] = maker.Path(FileName(principal) + ".key");
+  return nats;
+}
+
+std::string Emit(const YAML::Node& node) {
+  YAML::Emitter emitter;
+  emitter << YAML::Comment("Written by `triviumctl mesh init`; change mesh.yaml and run it again.")
+          << YAML::Newline << node;
+  return absl::StrCat(emitter.c_str(), "\n");
+}
+
+absl::Status WriteControlPlane(Maker* maker, const MeshSpec& mesh, const ClusterSpec& cluster,
+                               const std::string& instance) {
+  const std::string principal = Principal{cluster.name, "cp", instance}.ToString();
+  TRIVIUM_RETURN_IF_ERROR(maker->Certificate(FileName(principal), principal, {}));
+  YAML::Node root;
+  root["instance"] = instance;
+  root["cluster"] = cluster.name;
+  root["cluster_id"] = cluster.id;
+  root["region"]["name"] = cluster.region;
+  root["region"]["home"] = cluster.home;
+  root["address_space"] = cluster.address_space;
+  root["pod_cidrs"] = Texts(cluster.pod_cidrs);
+  root["nats"] = NatsSection(*maker, cluster.hubs, principal);
+  root["sql"]["hosts"] = Texts(mesh.sql_hosts);
+  root["sql"]["database"] = mesh.sql_database;
+  root["sql"]["user"] = "trivium_writer";
+  root["sql"]["ca"] = maker->Path("sql/ca.crt");
+  root["sql"]["cert"] = maker->Path("sql/trivium_writer.crt");
+  root["sql"]["key"] = maker->Path("sql/trivium_writer.key");
+  root["log_level"] = mesh.log_level;
+  return maker->Write(absl::StrCat("controlplane/", instance, ".yaml"), Emit(root));
+}
+
+absl::Status WriteAgent(Maker* maker, const MeshSpec& mesh, const ClusterSpec& cluster,
+                        const NodeSpec& node) {
+  const std::string principal = Principal{cluster.name, "node", node.name}.ToString();
+  TRIVIUM_RETURN_IF_ERROR(maker->Certificate(FileName(principal), principal, {}));
+  YAML::Node root;
+  root["cluster"] = cluster.name;
+  root["cluster_id"] = cluster.id;
+  root["node"] = node.name;
+  if (!node.zone.empty()) root["zone"] = node.zone;
+  root["address_space"] = cluster.address_space;
+  root["underlay"]["device"] = node.underlay_device;
+  root["underlay"]["addresses"] = Texts(node.underlay_addresses);
+  root["pod_cidrs"] = Texts(node.pod_cidrs);
+  if (!node.inner_addresses.empty()) root["inner_addresses"] = Texts(node.inner_addresses);
+  root["state_dir"] = node.state_dir;
+  root["socket"] = node.socket;
+  root["pin_root"] = node.pin_root;
+  // Edge servers alone: a slow agent on a publisher's server would slow everybody.
+  root["nats"] = NatsSection(*maker, cluster.edges, principal);
+  root["log_level"] = mesh.log_level;
+  return maker->Write(absl::StrCat("agent/", cluster.name, "-", node.name, ".yaml"), Emit(root));
+}
+
+absl::Status WriteSql(Maker* maker, const MeshSpec& mesh) {
+  std::set<std::string> hosts;
+  for (const std::string& host : mesh.sql_hosts) hosts.insert(host.substr(0, host.rfind(':')));
+  TRIVIUM_RETURN_IF_ERROR(
+      maker->Certificate("sql/server", "Trivium SQL", std::vector<std::string>(hosts.begin(), hosts.end())));
+  for (const char* role : {"trivium_writer", "trivium_reader"}) {
+    TRIVIUM_RETURN_IF_ERROR(maker->Certificate(absl::StrCat("sql/", role), role, {}));
+  }
+  return maker->Write("sql/ca.crt", maker->authority().pem().certificate);
+}
+
+absl::Status WriteCluster(Maker* maker, const MeshSpec& mesh, const ClusterSpec& cluster,
+                          const std::string& folder, YAML::Node contexts) {
+  for (const auto* group : {&cluster.hubs, &cluster.edges}) {
+    for (const NatsServerSpec& server : *group) {
+      TRIVIUM_RETURN_IF_ERROR(maker->Certificate("nats/" + server.name, server.name, {server.host}));
+      TRIVIUM_RETURN_IF_ERROR(maker->Write(absl::StrCat("nats/", server.name, ".conf"),
+                                           NatsServerConfig(mesh, cluster, server, folder)));
+    }
+  }
+  for (const std::string& instance : cluster.control_planes) {
+    TRIVIUM_RETURN_IF_ERROR(WriteControlPlane(maker, mesh, cluster, instance));
+  }
+  for (const NodeSpec& node : cluster.nodes) TRIVIUM_RETURN_IF_ERROR(WriteAgent(maker, mesh, cluster, node));
+  for (const std::string& name : cluster.operators) {
+    const std::string principal = Principal{cluster.name, "ctl", name}.ToString();
+    TRIVIUM_RETURN_IF_ERROR(maker->Certificate(FileName(principal), principal, {}));
+    YAML::Node context;
+    // The first operator's context has the cluster's name: what a single person on a laptop wants.
+    context["name"] =
+        name == cluster.operators.front() ? cluster.name : absl::StrCat(cluster.name, "-", name);
+    context["cluster"] = cluster.name;
+    context["principal"] = principal;
+    context["nats"] = NatsSection(*maker, cluster.edges, principal);
+    contexts.push_back(context);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<MeshInitResult> MeshInit(const MeshInitOptions& options) {
+  TRIVIUM_ASSIGN_OR_RETURN(const std::string text, options.files->Read(options.spec));
+  TRIVIUM_ASSIGN_OR_RETURN(const MeshSpec mesh, ParseMeshSpec(text, options.spec));
+  const std::string folder = std::filesystem::absolute(options.folder).lexically_normal().string();
+  for (const char* part : {"", "/nats", "/sql", "/controlplane", "/agent"}) {
+    TRIVIUM_RETURN_IF_ERROR(options.files->MakeFolders(folder + part));
+  }
+  Maker maker(options, folder);
+  TRIVIUM_RETURN_IF_ERROR(maker.OpenAuthority(mesh.name));
+  TRIVIUM_RETURN_IF_ERROR(WriteSql(&maker, mesh));
+  YAML::Node contexts;
+  contexts["current_context"] = mesh.clusters.front().name;
+  contexts["contexts"] = YAML::Node(YAML::NodeType::Sequence);
+  for (const ClusterSpec& cluster : mesh.clusters) {
+    TRIVIUM_RETURN_IF_ERROR(WriteCluster(&maker, mesh, cluster, folder, contexts["contexts"]));
+  }
+  TRIVIUM_RETURN_IF_ERROR(maker.Write("triviumctl.yaml", Emit(contexts)));
+  MeshInitResult result{mesh.name, maker.made(), {}};
+  for (const auto& context : contexts["contexts"]) result.contexts.push_back(context["name"].Scalar());
+  return result;
+}
+
+}  // namespace trivium::cli

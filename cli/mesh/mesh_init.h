@@ -1,0 +1,34 @@
+// `triviumctl mesh init`: from mesh.yaml to everything that a mesh needs to be started: certificates, NATS
+// configuration, and the configuration of every control plane, agent and operator.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "base/clock.h"
+#include "base/files.h"
+
+namespace trivium::cli {
+
+struct MeshInitOptions {
+  std::string spec;    // path of mesh.yaml
+  std::string folder;  // where everything goes; made if missing
+  Files* files = nullptr;
+  Clock* clock = nullptr;
+};
+
+struct MeshInitResult {
+  std::string mesh;
+  int certificates_made = 0;  // those that were there already are kept
+  std::vector<std::string> contexts;
+};
+
+// Runs again at any time: keeps the authority, keys and certificates that are there, adds what is new, and
+// writes all configuration afresh. Layout of `folder`:
+//   ca.crt ca.key, <cluster>-<role>-<name>.crt|key, nats/<server>.conf|crt|key, sql/server.crt|key,
+//   sql/ca.crt, sql/trivium_writer.crt|key, sql/trivium_reader.crt|key, controlplane/<instance>.yaml,
+//   agent/<cluster>-<node>.yaml, triviumctl.yaml
+absl::StatusOr<MeshInitResult> MeshInit(const MeshInitOptions& options);
+
+}  // namespace trivium::cli

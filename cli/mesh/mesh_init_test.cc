@@ -1,0 +1,121 @@
+#include "cli/mesh/mesh_init.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "cli/mesh/mesh_spec.h"
+#include "cli/mesh/nats_config.h"
+#include "cli/mesh/pki.h"
+
+namespace trivium::cli {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr char kSpec[] = R"(
+mesh: demo
+regions: [{name: eu, home: 1}]
+sql: {hosts: ["127.0.0.1:5432"]}
+clusters:
+- name: aws
+  id: 1
+  region: eu
+  pod_cidrs: [10.1.0.0/16]
+  nats:
+    hubs: [{host: 127.0.0.1, port: 4222, cluster_port: 4223, gateway_port: 4224}]
+    edges: [{host: 127.0.0.1, port: 4232, cluster_port: 4233, gateway_port: 4234, monitor_port: 8222}]
+  control_planes: [aws-cp1]
+  nodes:
+  - {name: n1, underlay: {device: eth0, addresses: [192.168.60.11]}, pod_cidrs: [10.1.1.0/24]}
+  operators: [admin]
+)";
+
+class MeshInitTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = std::filesystem::temp_directory_path() / ("trivium-mesh-init-" + std::to_string(getpid()));
+    ASSERT_TRUE(RealFiles()->MakeFolders(folder_).ok());
+    ASSERT_TRUE(RealFiles()->WriteAtomically(folder_ + "/mesh.yaml", kSpec).ok());
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+  absl::StatusOr<MeshInitResult> Init() {
+    return MeshInit({folder_ + "/mesh.yaml", folder_ + "/out", RealFiles(), RealClock()});
+  }
+  std::string Read(const std::string& name) { return *RealFiles()->Read(folder_ + "/out/" + name); }
+
+  std::string folder_;
+};
+
+TEST_F(MeshInitTest, MakesEverythingAndKeepsItTheSecondTime) {
+  const auto first = Init();
+  ASSERT_TRUE(first.ok()) << first.status();
+  EXPECT_EQ(first->certificates_made, 8);  // 2 servers, 3 principals, 3 for SQL
+  EXPECT_THAT(first->contexts, ElementsAre("aws"));
+  const std::string ca = Read("ca.crt"), key = Read("aws-node-n1.key");
+  const auto perms = std::filesystem::status(folder_ + "/out/ca.key").permissions();
+  EXPECT_EQ(perms & std::filesystem::perms::group_read, std::filesystem::perms::none);
+  const auto second = Init();
+  ASSERT_TRUE(second.ok());
+  EXPECT_EQ(second->certificates_made, 0);
+  EXPECT_EQ(Read("ca.crt"), ca);
+  EXPECT_EQ(Read("aws-node-n1.key"), key);
+}
+
+TEST_F(MeshInitTest, AgentsListEdgesAndControlPlanesHubs) {
+  ASSERT_TRUE(Init().ok());
+  EXPECT_THAT(Read("agent/aws-n1.yaml"), HasSubstr("tls://127.0.0.1:4232"));
+  EXPECT_THAT(Read("agent/aws-n1.yaml"), Not(HasSubstr("4222")));
+  EXPECT_THAT(Read("controlplane/aws-cp1.yaml"), HasSubstr("tls://127.0.0.1:4222"));
+}
+
+TEST_F(MeshInitTest, HalfAnAuthorityIsRefused) {
+  ASSERT_TRUE(Init().ok());
+  ASSERT_TRUE(RealFiles()->Remove(folder_ + "/out/ca.key").ok());
+  EXPECT_THAT(std::string(Init().status().message()), HasSubstr("only one of ca.crt and ca.key"));
+}
+
+TEST(NatsConfig, ANodeMayActForItselfAlone) {
+  const auto mesh = ParseMeshSpec(kSpec, "mesh.yaml");
+  ASSERT_TRUE(mesh.ok()) << mesh.status();
+  const ClusterSpec& aws = mesh->clusters[0];
+  const std::string config = NatsServerConfig(*mesh, aws, aws.hubs[0], "/etc/trivium");
+  EXPECT_THAT(config, HasSubstr("verify_and_map: true"));
+  EXPECT_THAT(config,
+              HasSubstr("{user: \"CN=aws:node:n1\", permissions: {\n"
+                        "        publish: {allow: [\"trivium.v1.rpc.*.aws:node:n1.sync\", "
+                        "\"trivium.v1.rpc._chunk.*.aws:node:n1\", \"trivium.v1.rpc.aws.aws:node:n1.api.*\", "
+                        "\"trivium.v1.agent.aws.n1.status\"]}\n"
+                        "        subscribe: {allow: [\"trivium.v1.feed.*\", \"_INBOX.aws:node:n1.>\"]}}}"));
+  EXPECT_THAT(config, HasSubstr("reject_unknown_cluster: true"));
+}
+
+TEST(MeshSpec, ErrorsNameTheLineAndTheKey) {
+  auto error = [](const std::string& from, const std::string& to) {
+    std::string text = kSpec;
+    text.replace(text.find(from), from.size(), to);
+    return std::string(ParseMeshSpec(text, "mesh.yaml").status().message());
+  };
+  EXPECT_THAT(error("region: eu\n", "region: us\n"),
+              HasSubstr("mesh.yaml:8: clusters[0].region \"us\" is not among"));
+  EXPECT_THAT(error("name: n1", "name: n.1"), HasSubstr("nodes[0].name \"n.1\""));
+  EXPECT_THAT(error("port: 4222", "port: 99999"), HasSubstr("port must be a number from 1 to 65535"));
+  EXPECT_THAT(error("operators:", "oprators:"), HasSubstr("unknown key clusters[0].oprators"));
+  EXPECT_THAT(error("127.0.0.1:5432", "localhost"), HasSubstr("want HOST:PORT"));
+}
+
+TEST(Pki, AForeignKeyDoesNotMakeAnAuthority) {
+  const auto one = CertificateAuthority::Create("one", RealClock()->Now(), absl::Hours(1));
+  const auto two = CertificateAuthority::Create("two", RealClock()->Now(), absl::Hours(1));
+  ASSERT_TRUE(one.ok() && two.ok());
+  EXPECT_TRUE(CertificateAuthority::Load(one->pem()).ok());
+  EXPECT_FALSE(CertificateAuthority::Load({one->pem().certificate, two->pem().key}).ok());
+  EXPECT_FALSE(CertificateAuthority::Load({"rubbish", "rubbish"}).ok());
+}
+
+}  // namespace
+}  // namespace trivium::cli

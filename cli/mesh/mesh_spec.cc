@@ -1,0 +1,160 @@
+#include "cli/mesh/mesh_spec.h"
+
+#include <set>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "base/yaml_section.h"
+#include "schema/subjects.h"
+
+namespace trivium::cli {
+namespace {
+
+// A name that becomes a subject token, a file name and a certificate's subject.
+absl::Status TokenText(const YamlSection& section, const char* key, std::string* out) {
+  TRIVIUM_RETURN_IF_ERROR(section.Text(key, out));
+  if (!IsSubjectToken(*out) || out->find(':') != std::string::npos) {
+    return section.Error(key, absl::StrCat("\"", *out, "\": use letters, digits, '-' and '_' only"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status TokenList(const YamlSection& section, const char* key, std::vector<std::string>* out) {
+  TRIVIUM_RETURN_IF_ERROR(section.TextList(key, out));
+  for (const std::string& name : *out) {
+    if (!IsSubjectToken(name) || name.find(':') != std::string::npos) {
+      return section.Error(key, absl::StrCat("holds \"", name, "\": use letters, digits, '-' and '_' only"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Port(const YamlSection& section, const char* key, bool required, uint16_t* out) {
+  uint64_t port = 0;
+  TRIVIUM_RETURN_IF_ERROR(required ? section.Number(key, 1, 65535, &port)
+                                   : section.OptionalNumber(key, 1, 65535, &port));
+  *out = static_cast<uint16_t>(port);
+  return absl::OkStatus();
+}
+
+absl::Status ParseServers(const YamlSection& nats, const char* key, const std::string& prefix,
+                          std::vector<NatsServerSpec>* out) {
+  TRIVIUM_ASSIGN_OR_RETURN(const std::vector<YamlSection> sections, nats.Sections(key));
+  for (const YamlSection& s : sections) {
+    NatsServerSpec server;
+    TRIVIUM_RETURN_IF_ERROR(s.Allow({"host", "port", "cluster_port", "gateway_port", "monitor_port"}));
+    TRIVIUM_RETURN_IF_ERROR(s.Text("host", &server.host));
+    TRIVIUM_RETURN_IF_ERROR(Port(s, "port", true, &server.port));
+    TRIVIUM_RETURN_IF_ERROR(Port(s, "cluster_port", true, &server.cluster_port));
+    TRIVIUM_RETURN_IF_ERROR(Port(s, "gateway_port", true, &server.gateway_port));
+    TRIVIUM_RETURN_IF_ERROR(Port(s, "monitor_port", false, &server.monitor_port));
+    server.name = absl::StrCat(prefix, out->size() + 1);
+    out->push_back(std::move(server));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<NodeSpec> ParseNode(const YamlSection& s) {
+  NodeSpec node;
+  TRIVIUM_RETURN_IF_ERROR(s.Allow(
+      {"name", "zone", "underlay", "pod_cidrs", "inner_addresses", "state_dir", "socket", "pin_root"}));
+  TRIVIUM_RETURN_IF_ERROR(TokenText(s, "name", &node.name));
+  TRIVIUM_RETURN_IF_ERROR(s.OptionalText("zone", &node.zone));
+  TRIVIUM_ASSIGN_OR_RETURN(const YamlSection underlay, s.Section("underlay"));
+  TRIVIUM_RETURN_IF_ERROR(underlay.Allow({"device", "addresses"}));
+  TRIVIUM_RETURN_IF_ERROR(underlay.Text("device", &node.underlay_device));
+  TRIVIUM_RETURN_IF_ERROR(underlay.TextList("addresses", &node.underlay_addresses));
+  TRIVIUM_RETURN_IF_ERROR(s.TextList("pod_cidrs", &node.pod_cidrs));
+  TRIVIUM_RETURN_IF_ERROR(s.OptionalTextList("inner_addresses", &node.inner_addresses));
+  TRIVIUM_RETURN_IF_ERROR(s.OptionalText("state_dir", &node.state_dir));
+  TRIVIUM_RETURN_IF_ERROR(s.OptionalText("socket", &node.socket));
+  TRIVIUM_RETURN_IF_ERROR(s.OptionalText("pin_root", &node.pin_root));
+  return node;
+}
+
+absl::StatusOr<ClusterSpec> ParseCluster(const YamlSection& s,
+                                         const absl::flat_hash_map<std::string, uint32_t>& regions) {
+  ClusterSpec cluster;
+  uint64_t id = 0, space = 0;
+  TRIVIUM_RETURN_IF_ERROR(s.Allow({"name", "id", "region", "address_space", "pod_cidrs", "nats",
+                                   "control_planes", "nodes", "operators"}));
+  TRIVIUM_RETURN_IF_ERROR(TokenText(s, "name", &cluster.name));
+  if (cluster.name.front() == '_')
+    return s.Error("name", "must not begin with '_': that is for the mesh itself");
+  TRIVIUM_RETURN_IF_ERROR(s.Number("id", 1, 0xffffffff, &id));
+  TRIVIUM_RETURN_IF_ERROR(s.Text("region", &cluster.region));
+  const auto region = regions.find(cluster.region);
+  if (region == regions.end())
+    return s.Error("region", absl::StrCat("\"", cluster.region, "\" is not among `regions`"));
+  TRIVIUM_RETURN_IF_ERROR(s.OptionalNumber("address_space", 0, 0xffffffff, &space));
+  cluster.id = static_cast<uint32_t>(id);
+  cluster.home = region->second;
+  cluster.address_space = static_cast<uint32_t>(space);
+  TRIVIUM_RETURN_IF_ERROR(s.TextList("pod_cidrs", &cluster.pod_cidrs));
+  TRIVIUM_ASSIGN_OR_RETURN(const YamlSection nats, s.Section("nats"));
+  TRIVIUM_RETURN_IF_ERROR(nats.Allow({"hubs", "edges"}));
+  TRIVIUM_RETURN_IF_ERROR(ParseServers(nats, "hubs", cluster.name + "-hub", &cluster.hubs));
+  TRIVIUM_RETURN_IF_ERROR(ParseServers(nats, "edges", cluster.name + "-edge", &cluster.edges));
+  TRIVIUM_RETURN_IF_ERROR(TokenList(s, "control_planes", &cluster.control_planes));
+  TRIVIUM_RETURN_IF_ERROR(TokenList(s, "operators", &cluster.operators));
+  TRIVIUM_ASSIGN_OR_RETURN(const std::vector<YamlSection> nodes, s.Sections("nodes"));
+  std::set<std::string> names;
+  for (const YamlSection& section : nodes) {
+    TRIVIUM_ASSIGN_OR_RETURN(NodeSpec node, ParseNode(section));
+    if (!names.insert(node.name).second)
+      return section.Error("name", absl::StrCat("\"", node.name, "\" is there twice"));
+    cluster.nodes.push_back(std::move(node));
+  }
+  return cluster;
+}
+
+}  // namespace
+
+absl::StatusOr<MeshSpec> ParseMeshSpec(absl::string_view text, const std::string& path) {
+  TRIVIUM_ASSIGN_OR_RETURN(const YamlSection root, YamlSection::Parse(text, path));
+  TRIVIUM_RETURN_IF_ERROR(root.Allow({"mesh", "log_level", "regions", "sql", "clusters"}));
+  MeshSpec spec;
+  TRIVIUM_RETURN_IF_ERROR(TokenText(root, "mesh", &spec.name));
+  TRIVIUM_RETURN_IF_ERROR(root.OptionalText("log_level", &spec.log_level));
+  TRIVIUM_ASSIGN_OR_RETURN(const YamlSection sql, root.Section("sql"));
+  TRIVIUM_RETURN_IF_ERROR(sql.Allow({"hosts", "database"}));
+  TRIVIUM_RETURN_IF_ERROR(sql.TextList("hosts", &spec.sql_hosts));
+  for (const std::string& host : spec.sql_hosts) {
+    if (host.rfind(':') == std::string::npos)
+      return sql.Error("hosts", absl::StrCat("holds \"", host, "\": want HOST:PORT"));
+  }
+  TRIVIUM_RETURN_IF_ERROR(sql.OptionalText("database", &spec.sql_database));
+
+  absl::flat_hash_map<std::string, uint32_t> regions;
+  std::set<uint64_t> homes;
+  TRIVIUM_ASSIGN_OR_RETURN(const std::vector<YamlSection> region_sections, root.Sections("regions"));
+  for (const YamlSection& s : region_sections) {
+    std::string name;
+    uint64_t home = 0;
+    TRIVIUM_RETURN_IF_ERROR(s.Allow({"name", "home"}));
+    TRIVIUM_RETURN_IF_ERROR(s.Text("name", &name));
+    TRIVIUM_RETURN_IF_ERROR(s.Number("home", 1, 32767, &home));
+    if (!homes.insert(home).second) return s.Error("home", "is another region's too");
+    if (!regions.emplace(name, static_cast<uint32_t>(home)).second) return s.Error("name", "is there twice");
+  }
+
+  std::set<std::string> names, instances;
+  std::set<uint32_t> ids;
+  TRIVIUM_ASSIGN_OR_RETURN(const std::vector<YamlSection> cluster_sections, root.Sections("clusters"));
+  for (const YamlSection& s : cluster_sections) {
+    TRIVIUM_ASSIGN_OR_RETURN(ClusterSpec cluster, ParseCluster(s, regions));
+    if (!names.insert(cluster.name).second) return s.Error("name", "is another cluster's too");
+    if (!ids.insert(cluster.id).second) return s.Error("id", "is another cluster's too");
+    for (const std::string& instance : cluster.control_planes) {
+      if (!instances.insert(instance).second) {
+        return s.Error("control_planes",
+                       absl::StrCat("holds \"", instance, "\", which is in the mesh already"));
+      }
+    }
+    spec.clusters.push_back(std::move(cluster));
+  }
+  return spec;
+}
+
+}  // namespace trivium::cli

@@ -1,0 +1,60 @@
+// mesh.yaml: the one description of a mesh that `triviumctl mesh init` turns into certificates and
+// configuration. See docs/nats.md for an example. Value types; parsing is pure.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace trivium::cli {
+
+struct NatsServerSpec {
+  std::string name;  // "<cluster>-hub1", "<cluster>-edge1", ...
+  std::string host;  // address or name by which everybody reaches it
+  uint16_t port = 0;
+  uint16_t cluster_port = 0;
+  uint16_t gateway_port = 0;
+  uint16_t monitor_port = 0;  // on loopback; 0: none
+};
+
+struct NodeSpec {
+  std::string name;
+  std::string zone;
+  std::string underlay_device;
+  std::vector<std::string> underlay_addresses;
+  std::vector<std::string> pod_cidrs;
+  std::vector<std::string> inner_addresses;
+  std::string state_dir = "/var/lib/trivium";
+  std::string socket = "/run/trivium/agent.sock";
+  std::string pin_root = "/sys/fs/bpf/trivium";
+};
+
+struct ClusterSpec {
+  std::string name;
+  uint32_t id = 0;
+  std::string region;
+  uint32_t home = 0;  // the region's number
+  uint32_t address_space = 0;
+  std::vector<std::string> pod_cidrs;
+  std::vector<NatsServerSpec> hubs;   // control planes connect here
+  std::vector<NatsServerSpec> edges;  // agents and operators connect here
+  std::vector<std::string> control_planes;
+  std::vector<NodeSpec> nodes;
+  std::vector<std::string> operators;
+};
+
+struct MeshSpec {
+  std::string name;
+  std::string log_level = "info";
+  std::vector<std::string> sql_hosts;  // host:port
+  std::string sql_database = "trivium";
+  std::vector<ClusterSpec> clusters;
+};
+
+// kInvalidArgument names file, line, key and what would be right.
+absl::StatusOr<MeshSpec> ParseMeshSpec(absl::string_view text, const std::string& path);
+
+}  // namespace trivium::cli

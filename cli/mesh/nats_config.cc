@@ -1,0 +1,131 @@
+#include "cli/mesh/nats_config.h"
+
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "schema/object.h"
+#include "schema/subjects.h"
+
+namespace trivium::cli {
+namespace {
+
+struct User {
+  std::string principal;
+  std::vector<std::string> publish;
+  std::vector<std::string> subscribe;
+};
+
+std::string Quoted(const std::string& text) { return absl::StrCat("\"", text, "\""); }
+
+std::string List(const std::vector<std::string>& subjects) {
+  return absl::StrCat(
+      "[", absl::StrJoin(subjects, ", ", [](std::string* out, const std::string& s) { *out += Quoted(s); }),
+      "]");
+}
+
+std::string OwnInbox(const std::string& principal) {
+  return absl::StrCat(subjects::InboxPrefix(principal), ".>");
+}
+
+// What everybody who follows histories needs.
+User Follower(const Principal& who) {
+  const std::string principal = who.ToString();
+  return User{principal,
+              {subjects::Sync("*", principal), subjects::Chunk("*", principal)},
+              {subjects::kFeedAndHeads, OwnInbox(principal)}};
+}
+
+User NodeUser(const std::string& cluster, const std::string& node) {
+  User user = Follower({cluster, "node", node});
+  user.publish.push_back(subjects::Api(cluster, user.principal, "*"));
+  user.publish.push_back(subjects::AgentStatus(cluster, node));
+  return user;
+}
+
+User OperatorUser(const std::string& cluster, const std::string& name) {
+  User user = Follower({cluster, "ctl", name});
+  user.publish.push_back(subjects::Api(cluster, user.principal, "*"));
+  user.subscribe.push_back(subjects::EveryAgentStatus(cluster));
+  return user;
+}
+
+// A control plane answers whoever asks, so it may publish to every inbox; feeds only of its own cluster and
+// the mesh.
+User ControlPlaneUser(const std::string& cluster, const std::string& instance) {
+  User user = Follower({cluster, "cp", instance});
+  for (const std::string& subject :
+       {subjects::Feed(cluster), subjects::Feed(kMeshCluster), std::string(subjects::kHeads),
+        std::string("_INBOX.>"), subjects::Api(cluster, user.principal, "*")}) {
+    user.publish.push_back(subject);
+  }
+  for (const std::string& subject : {subjects::EveryApi(cluster), std::string(subjects::kEverySync),
+                                     subjects::EveryChunk(instance), subjects::EveryAgentStatus(cluster)}) {
+    user.subscribe.push_back(subject);
+  }
+  return user;
+}
+
+std::string UserLine(const User& user) {
+  return absl::StrCat("      {user: ", Quoted(NatsUser(user.principal)),
+                      ", permissions: {\n        publish: {allow: ", List(user.publish),
+                      "}\n        subscribe: {allow: ", List(user.subscribe), "}}}\n");
+}
+
+std::string Tls(const std::string& folder, const std::string& server, absl::string_view extra) {
+  return absl::StrCat("tls {\n    ca_file: ", Quoted(folder + "/ca.crt"),
+                      "\n    cert_file: ", Quoted(absl::StrCat(folder, "/nats/", server, ".crt")),
+                      "\n    key_file: ", Quoted(absl::StrCat(folder, "/nats/", server, ".key")),
+                      "\n    verify: true\n    timeout: 5\n", extra, "  }");
+}
+
+}  // namespace
+
+std::string NatsUser(const std::string& principal) { return absl::StrCat("CN=", principal); }
+
+std::string NatsServerConfig(const MeshSpec& mesh, const ClusterSpec& cluster, const NatsServerSpec& server,
+                             const std::string& folder) {
+  std::string users;
+  for (const std::string& cp : cluster.control_planes) users += UserLine(ControlPlaneUser(cluster.name, cp));
+  for (const NodeSpec& node : cluster.nodes) users += UserLine(NodeUser(cluster.name, node.name));
+  for (const std::string& name : cluster.operators) users += UserLine(OperatorUser(cluster.name, name));
+
+  std::vector<std::string> routes;
+  for (const auto* group : {&cluster.hubs, &cluster.edges}) {
+    for (const NatsServerSpec& other : *group) {
+      if (other.name != server.name)
+        routes.push_back(absl::StrCat("tls://", other.host, ":", other.cluster_port));
+    }
+  }
+  std::string gateways;
+  for (const ClusterSpec& other : mesh.clusters) {
+    std::vector<std::string> urls;
+    for (const auto* group : {&other.hubs, &other.edges}) {
+      for (const NatsServerSpec& s : *group)
+        urls.push_back(absl::StrCat("tls://", s.host, ":", s.gateway_port));
+    }
+    absl::StrAppend(&gateways, "    {name: ", Quoted(other.name), ", urls: ", List(urls), "}\n");
+  }
+
+  return absl::StrCat(
+      "# Written by `triviumctl mesh init`; change mesh.yaml and run it again.\n",
+      "server_name: ", Quoted(server.name), "\n",
+      "listen: ", Quoted(absl::StrCat(server.host, ":", server.port)), "\n",
+      server.monitor_port != 0 ? absl::StrCat("http: \"127.0.0.1:", server.monitor_port, "\"\n") : "",
+      "# A reader that cannot keep up is cut off early, and a dead peer is noticed within seconds.\n"
+      "max_pending: 16MB\nwrite_deadline: \"2s\"\nping_interval: \"5s\"\nping_max: 2\nmax_payload: 1MB\n"
+      "max_connections: 20000\n\n",
+      // verify_and_map turns the certificate's subject into the user below.
+      Tls(folder, server.name, "    verify_and_map: true\n"), "\n\n",
+      "# One user per principal, allow lists alone.\naccounts {\n  MESH {\n    users: [\n", users,
+      "    ]\n  }\n  SYS {}\n}\nsystem_account: SYS\n\n", "cluster {\n  name: ", Quoted(cluster.name),
+      "\n  listen: ", Quoted(absl::StrCat(server.host, ":", server.cluster_port)),
+      "\n  no_advertise: true\n  routes: ", List(routes), "\n  ", Tls(folder, server.name, ""), "\n}\n\n",
+      "gateway {\n  name: ", Quoted(cluster.name),
+      "\n  listen: ", Quoted(absl::StrCat(server.host, ":", server.gateway_port)),
+      "\n  advertise: ", Quoted(absl::StrCat(server.host, ":", server.gateway_port)),
+      "\n  reject_unknown_cluster: true\n  gateways: [\n", gateways, "  ]\n  ", Tls(folder, server.name, ""),
+      "\n}\n");
+}
+
+}  // namespace trivium::cli

@@ -1,0 +1,19 @@
+// The configuration of one NATS server of the mesh: TLS with client certificates mapped to users, one user
+// per principal with allow lists alone, routes inside the cluster, gateways to every other. Pure.
+#pragma once
+
+#include <string>
+
+#include "cli/mesh/mesh_spec.h"
+
+namespace trivium::cli {
+
+// How a certificate's subject names the principal: what NATS maps to a user.
+std::string NatsUser(const std::string& principal);
+
+// The server called `server` of `cluster`. Certificate paths are relative to `folder` (absolute): ca.crt and
+// nats/<server>.crt|key.
+std::string NatsServerConfig(const MeshSpec& mesh, const ClusterSpec& cluster, const NatsServerSpec& server,
+                             const std::string& folder);
+
+}  // namespace trivium::cli
