@@ -1,0 +1,6 @@
+# The control plane process without its drivers (SQL, NATS): everything that tests run on fakes.
+trivium_library(controlplane
+  SOURCES publisher/publisher.cc
+          sync/cluster_mirror.cc sync/follower.cc sync/mirrors.cc sync/snapshot_cache.cc sync/sync_server.cc
+          writer/request_memory.cc writer/writer.cc
+  DEPS base schema replica policy store planner spdlog::spdlog)

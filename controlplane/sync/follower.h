@@ -1,0 +1,85 @@
+// Keeps one cluster's mirror at the head of its log: takes batches from the feed, notices from feed and
+// beacons what is missing, and fetches that from SQL. Belongs to one executor; not thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "base/backoff.h"
+#include "base/executor.h"
+#include "base/random.h"
+#include "controlplane/store/store.h"
+#include "controlplane/sync/cluster_mirror.h"
+#include "schema/codec.h"
+
+namespace trivium {
+
+class Follower {
+ public:
+  using Done = absl::AnyInvocable<void(absl::Status)>;
+
+  struct Options {
+    // How long a missing revision may come late on the feed before SQL is asked.
+    absl::Duration gap_wait = absl::Milliseconds(25);
+    absl::Duration retry_floor = absl::Milliseconds(50);
+    absl::Duration retry_cap = absl::Seconds(2);
+  };
+
+  // No pointer is owned; all outlive the follower.
+  Follower(ClusterMirror* mirror, Store* store, Executor* executor, Random* random, Options options);
+
+  // A batch that was published; of another cluster: ignored.
+  void OnBatch(const Batch& batch);
+  // What somebody read in SQL or holds.
+  void OnHead(const v1::Head& head);
+
+  // Brings the mirror to the head that SQL has at some moment after this call. One attempt; errors:
+  // kUnavailable, kDataLoss (SQL contradicts itself).
+  void CatchUp(Done done);
+
+  // Called when SQL turns out to hold less than what was held: the database was restored from a backup.
+  // The handler makes a new epoch and answers; the follower then takes a snapshot. Without a handler (another
+  // cluster: its own control plane does that) the follower waits for the new epoch.
+  using RestoreHandler = std::function<void(Done done)>;
+  void OnRestore(RestoreHandler handler) { on_restore_ = std::move(handler); }
+
+ private:
+  static constexpr size_t kMaxEarly = 64;
+  static constexpr size_t kReadRows = 500;
+  static constexpr size_t kReadBytes = 8 * 1024 * 1024;
+
+  // The mirror lacks something that is known to exist: fetch it until that is mended.
+  void Need(absl::Duration wait);
+  void Fire();
+  void Start();
+  void JudgeSqlHead(const Position& held, const StoredHead& stored);
+  void ReadLog();
+  void TakeRows(const std::vector<LogRow>& rows);
+  void ReadSnapshot();
+  void Restore();
+  void Finish(const absl::Status& status);
+  void ApplyEarly();
+
+  ClusterMirror* const mirror_;
+  Store* const store_;
+  Executor* const executor_;
+  const Options options_;
+  Backoff backoff_;
+  RestoreHandler on_restore_;
+
+  bool fetching_ = false;
+  Position target_;                  // what SQL held when the running fetch began
+  std::vector<Done> waiting_;        // for a fetch that has not begun
+  std::vector<Done> serving_;        // by the running fetch
+  std::map<uint64_t, Batch> early_;  // batches ahead of the mirror
+  Executor::TimerId timer_ = Executor::kNoTimer;
+  Alive alive_;
+};
+
+}  // namespace trivium

@@ -1,0 +1,65 @@
+// Every cluster of the mesh, mirrored: the mesh's own log, the clusters that it names, and for each the
+// follower that keeps it at its head. Takes the feed and the beacons. Belongs to one executor; not
+// thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "bus/bus.h"
+#include "controlplane/store/store.h"
+#include "controlplane/sync/cluster_mirror.h"
+#include "controlplane/sync/follower.h"
+
+namespace trivium {
+
+class Mirrors {
+ public:
+  struct Entry {
+    std::unique_ptr<ClusterMirror> mirror;
+    std::unique_ptr<Follower> follower;
+  };
+
+  // `own` is the cluster that this control plane writes; the mesh's log is there from the start too. No
+  // pointer is owned.
+  Mirrors(ClusterRef own, Store* store, Executor* executor, Random* random, Follower::Options options);
+
+  ClusterMirror* mesh() { return mesh_->mirror.get(); }
+  Follower* mesh_follower() { return mesh_->follower.get(); }
+  ClusterMirror* own() { return own_->mirror.get(); }
+  Follower* own_follower() { return own_->follower.get(); }
+
+  // Null if the mesh has no such cluster.
+  Entry* Find(const std::string& cluster);
+  const std::map<std::string, std::unique_ptr<Entry>>& all() const { return entries_; }
+  // The numbers of all home regions, the mesh's own 0 included.
+  std::set<uint32_t> Homes() const;
+  // Of a region that the mesh knows; 0 if it does not.
+  std::string RegionOf(const std::string& cluster) const;
+
+  // A message of trivium.v1.feed.*: a batch, or heads.
+  void OnFeed(const Message& message);
+  void OnHeads(const v1::Heads& heads);
+
+  // Messages that were no batch, or of another cluster than their subject says.
+  uint64_t malformed() const { return malformed_; }
+
+ private:
+  Entry* Add(const ClusterRef& ref, bool with_index);
+  // Mirrors the clusters that the mesh's log names.
+  void AddNewClusters();
+
+  Store* const store_;
+  Executor* const executor_;
+  Random* const random_;
+  const Follower::Options options_;
+  std::map<std::string, std::unique_ptr<Entry>> entries_;
+  Entry* mesh_ = nullptr;
+  Entry* own_ = nullptr;
+  uint64_t malformed_ = 0;
+};
+
+}  // namespace trivium
