@@ -1,4 +1,16 @@
-# The agent's rooms. Pure ones (delta, desired, compile, reconcile, mirror, inbox) link neither NATS nor libbpf.
+# The agent's rooms. Pure ones (delta, compile, desired, reconcile, mirror, inbox) link neither NATS nor libbpf.
 trivium_library(map_io
   SOURCES reconcile/map_io.cc
   DEPS base)
+
+# From objects and local endpoints to the kernel's maps; the conformance runner drives it too.
+trivium_library(agent_pipeline
+  SOURCES
+    compile/keys.cc compile/rule_set_table.cc
+    desired/address_table.cc desired/cidr_identities.cc desired/numbers.cc desired/pipeline.cc
+    desired/pipeline_local.cc
+    reconcile/kernel_maps.cc reconcile/map_writer.cc reconcile/reconciler.cc
+  DEPS base schema policy map_io absl::flat_hash_map absl::flat_hash_set absl::hash absl::strings)
+
+trivium_test(agent_delta_test LABEL unit SOURCES delta/delta_map_test.cc DEPS base absl::flat_hash_map
+  absl::flat_hash_set)

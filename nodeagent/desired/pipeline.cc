@@ -1,0 +1,411 @@
+#include "nodeagent/desired/pipeline.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/status.h"
+#include "nodeagent/compile/keys.h"
+#include "policy/labels.h"
+#include "policy/selector.h"
+#include "schema/object.h"
+
+namespace trivium {
+namespace {
+
+known_key KnownKey(uint32_t identity) {
+  known_key key{};
+  key.identity = identity;
+  return key;
+}
+
+bool SameMeaning(const v1::Identity& a, const v1::Identity& b) {
+  return policy::CanonicalForm({a.labels().begin(), a.labels().end()},
+                               {a.named_ports().begin(), a.named_ports().end()}) ==
+         policy::CanonicalForm({b.labels().begin(), b.labels().end()},
+                               {b.named_ports().begin(), b.named_ports().end()});
+}
+
+bool Selects(const v1::Policy& policy, const v1::Identity& identity) {
+  return std::any_of(policy.blocks().begin(), policy.blocks().end(), [&](const v1::PolicyBlock& block) {
+    return policy::Matches(block.subject(), identity);
+  });
+}
+
+}  // namespace
+
+Pipeline::Pipeline(Options options, const Clock* clock)
+    : options_(std::move(options)),
+      clock_(clock),
+      numbers_(&maps_),
+      rule_sets_(&maps_, &peers_,
+                 {[this] { return numbers_.RuleSet(); }, [this] { return numbers_.Cookie(); }}),
+      reconciler_({options_.cluster_id, options_.space, options_.grace}, &maps_, &rule_sets_, &peers_),
+      addresses_(&maps_.ipcache),
+      cidrs_(options_.space, &maps_, [this] { return numbers_.CidrIdentity(); }) {
+  for (const v1::Identity& identity : policy::ReservedIdentities()) {
+    auto object = std::make_shared<v1::Object>();
+    *object->mutable_identity() = identity;
+    peers_[identity.id()] = {std::move(object), {}, 0};
+    maps_.known.Set(KnownKey(identity.id()), known_value{});
+  }
+  ClaimOwnNode();
+  ResetNetworks();
+}
+
+absl::Status Pipeline::Adopt(MapIo* io) {
+  TRIVIUM_RETURN_IF_ERROR(maps_.ReadAll(io));
+  numbers_.Recover();
+  cidrs_.Recover();
+  reconciler_.Adopted();
+  // The vector changes only by WriteVector.
+  for (const auto& [key, value] : PodMap<vector_key, vector_value>(maps_.vector.extra())) {
+    maps_.vector.Set(key, value);
+  }
+  return absl::OkStatus();
+}
+
+void Pipeline::OnObject(uint32_t cluster, const ObjectChange& change) {
+  switch (change.kind) {
+    case v1::KIND_IDENTITY:
+      return OnIdentity(cluster, change);
+    case v1::KIND_ENDPOINT:
+      return OnEndpoint(cluster, change);
+    case v1::KIND_NODE:
+      return OnNode(cluster, change);
+    case v1::KIND_POLICY:
+      if (cluster == options_.cluster_id) OnPolicy(change);
+      return;
+    case v1::KIND_CLUSTER:
+      if (cluster == kMeshClusterId) OnCluster(change);
+      return;
+    case v1::KIND_CIDR_GROUP:
+      if (cluster != kMeshClusterId) return;
+      if (change.after != nullptr) {
+        cidr_groups_[change.key] = change.after;
+      } else {
+        cidr_groups_.erase(change.key);
+      }
+      for (const auto& [identity, subject] : subjects_) dirty_subjects_.insert(identity);
+      return;
+    default:
+      return;  // of no use to the maps
+  }
+}
+
+void Pipeline::OnIdentity(uint32_t cluster, const ObjectChange& change) {
+  const ObjectPtr& object = change.after != nullptr ? change.after : change.before;
+  if (object == nullptr) return;
+  const uint32_t id = object->identity().id();
+  if (id <= IDENTITY_MAX_RESERVED || id > IDENTITY_MAX_MESH) return;  // nobody may redefine those
+  const auto held = peers_.find(id);
+  if (change.after == nullptr) {
+    // Another cluster may have taken the number meanwhile: its identity stays.
+    if (held == peers_.end() || held->second.cluster != cluster) return;
+    peers_.erase(held);
+    maps_.known.Remove(KnownKey(id));
+    rule_sets_.PeerRemoved(id);
+    if (subjects_.contains(id)) retired_in_use_.insert(id);
+  } else {
+    const bool same = held != peers_.end() && held->second.cluster == cluster &&
+                      SameMeaning(held->second.object->identity(), object->identity());
+    if (held != peers_.end() && !same) reconciler_.Rekey(id);
+    peers_[id] = {object, {}, cluster};
+    retired_in_use_.erase(id);
+    if (same) return;
+    known_value value{};
+    value.cluster = cluster;
+    maps_.known.Set(KnownKey(id), value);
+    rule_sets_.PeerChanged(id);
+  }
+  if (const auto subject = subjects_.find(id); subject != subjects_.end()) {
+    subject->second.matched = false;
+    dirty_subjects_.insert(id);
+  }
+}
+
+void Pipeline::OnEndpoint(uint32_t cluster, const ObjectChange& change) {
+  const uint64_t owner = AddressTable::Owner(cluster, v1::KIND_ENDPOINT, change.key);
+  absl::flat_hash_set<std::string> kept;
+  if (change.after != nullptr) {
+    const v1::Endpoint& endpoint = change.after->endpoint();
+    AddressClaim claim{owner, change.revision, {}};
+    claim.value.identity = endpoint.identity();
+    claim.value.cluster = cluster;
+    claim.value.node = endpoint.node();
+    for (const v1::EndpointAddress& address : endpoint.addresses()) {
+      if (!IsAddress(address.ip())) continue;
+      const ipcache_key key = IpcacheKey(address.space(), address.ip());
+      kept.insert(std::string(Bytes(key)));
+      addresses_.Claim(key, claim);
+    }
+  }
+  if (change.before != nullptr) {
+    for (const v1::EndpointAddress& address : change.before->endpoint().addresses()) {
+      if (!IsAddress(address.ip())) continue;
+      const ipcache_key key = IpcacheKey(address.space(), address.ip());
+      if (!kept.contains(std::string(Bytes(key)))) addresses_.Withdraw(key, owner);
+    }
+  }
+  if (cluster != options_.cluster_id) return;
+  const absl::StatusOr<Id128> uid = Id128::FromHex(change.key);
+  if (!uid.ok()) return;
+  if (change.after != nullptr) {
+    registered_[*uid] = change.after->endpoint().identity();
+  } else {
+    registered_.erase(*uid);
+  }
+  if (const auto local = locals_.find(*uid); local != locals_.end()) {
+    if (change.after != nullptr) local->second.claims = false;  // the same owner's claim: replaced above
+    ResolveEndpoint(&local->second);
+  }
+}
+
+uint32_t Pipeline::SpaceOf(uint32_t cluster) const {
+  const auto it = clusters_.find(cluster);
+  return it == clusters_.end() ? options_.space : it->second.address_space();
+}
+
+void Pipeline::WithdrawNode(const NodeId& id, const v1::Node& node) {
+  const uint64_t owner = AddressTable::Owner(id.first, v1::KIND_NODE, id.second);
+  for (const std::string& ip : node.inner_addresses()) {
+    if (IsAddress(ip)) addresses_.Withdraw(IpcacheKey(SpaceOf(id.first), ip), owner);
+  }
+  for (const std::string& ip : node.addresses()) {
+    if (!IsAddress(ip)) continue;
+    addresses_.Withdraw(IpcacheKey(options_.space, ip), owner);
+    const underlay_value* value = maps_.underlay.Desired(UnderlayKey(ip));
+    if (value != nullptr && value->cluster == id.first && value->node == node.number()) {
+      maps_.underlay.Remove(UnderlayKey(ip));
+    }
+  }
+  node_key key{};
+  key.cluster = id.first;
+  key.node = node.number();
+  maps_.nodes.Remove(key);
+}
+
+void Pipeline::ClaimNode(const NodeId& id, const v1::Node& node, uint64_t revision) {
+  AddressClaim claim{AddressTable::Owner(id.first, v1::KIND_NODE, id.second), revision, {}};
+  claim.value.identity = IDENTITY_REMOTE_NODE;
+  claim.value.cluster = id.first;
+  claim.value.node = node.number();
+  claim.value.flags = IPCACHE_NODE;
+  for (const std::string& ip : node.inner_addresses()) {
+    if (IsAddress(ip)) addresses_.Claim(IpcacheKey(SpaceOf(id.first), ip), claim);
+  }
+  node_key key{};
+  key.cluster = id.first;
+  key.node = node.number();
+  node_value value{};
+  value.key_id = node.key_id();
+  value.mtu = node.mtu();
+  bool has[2] = {false, false};
+  for (const std::string& ip : node.addresses()) {
+    if (!IsAddress(ip)) continue;
+    addresses_.Claim(IpcacheKey(options_.space, ip), claim);
+    const bool v6 = ip.size() == 16;
+    if (has[v6]) continue;  // the first of a family is the tunnel's end
+    has[v6] = true;
+    std::memcpy(v6 ? value.underlay6 : value.underlay4, ip.data(), ip.size());
+    underlay_value end{};
+    end.cluster = id.first;
+    end.node = node.number();
+    maps_.underlay.Set(UnderlayKey(ip), end);
+  }
+  maps_.nodes.Set(key, value);
+}
+
+void Pipeline::ClaimOwnNode() {
+  const NodeId id{options_.cluster_id, options_.node};
+  const uint64_t owner = AddressTable::Owner(id.first, v1::KIND_NODE, id.second);
+  for (const std::string& ip : own_addresses_) addresses_.Withdraw(IpcacheKey(options_.space, ip), owner);
+  own_addresses_ = options_.inner_addresses;
+  own_addresses_.insert(own_addresses_.end(), options_.underlay_addresses.begin(),
+                        options_.underlay_addresses.end());
+  AddressClaim claim{owner, 0, {}};
+  if (const auto node = nodes_.find(id); node != nodes_.end()) {
+    const v1::Node& told = node->second.object->node();
+    own_addresses_.insert(own_addresses_.end(), told.inner_addresses().begin(), told.inner_addresses().end());
+    own_addresses_.insert(own_addresses_.end(), told.addresses().begin(), told.addresses().end());
+    claim.revision = node->second.revision;
+  }
+  std::erase_if(own_addresses_, [](const std::string& ip) { return !IsAddress(ip); });
+  claim.value.identity = IDENTITY_HOST;
+  claim.value.cluster = id.first;
+  claim.value.node = node_number_;
+  claim.value.flags = IPCACHE_NODE;
+  for (const std::string& ip : own_addresses_) addresses_.Claim(IpcacheKey(options_.space, ip), claim);
+}
+
+void Pipeline::OnNode(uint32_t cluster, const ObjectChange& change) {
+  const NodeId id{cluster, change.key};
+  const bool own = cluster == options_.cluster_id && change.key == options_.node;
+  if (const auto it = nodes_.find(id); it != nodes_.end()) {
+    if (!own) WithdrawNode(id, it->second.object->node());
+    nodes_.erase(it);
+  }
+  if (change.after != nullptr) {
+    nodes_[id] = {change.after, change.revision};
+    if (!own) ClaimNode(id, change.after->node(), change.revision);
+  }
+  if (!own) return;
+  node_number_ = change.after != nullptr ? change.after->node().number() : 0;
+  ClaimOwnNode();
+  for (auto& [uid, local] : locals_) ResolveEndpoint(&local);
+}
+
+void Pipeline::OnCluster(const ObjectChange& change) {
+  const v1::Object* object = change.after != nullptr ? change.after.get() : change.before.get();
+  if (object == nullptr) return;
+  const uint32_t cluster = object->cluster().id();
+  // Inner addresses of its nodes are in its address space.
+  auto nodes_of = [&](auto&& act) {
+    for (auto it = nodes_.lower_bound({cluster, ""}); it != nodes_.end() && it->first.first == cluster;
+         ++it) {
+      if (it->first != NodeId{options_.cluster_id, options_.node}) act(it->first, it->second);
+    }
+  };
+  nodes_of([&](const NodeId& id, const Versioned& node) { WithdrawNode(id, node.object->node()); });
+  if (change.after != nullptr) {
+    clusters_[cluster] = change.after->cluster();
+  } else {
+    clusters_.erase(cluster);
+  }
+  nodes_of(
+      [&](const NodeId& id, const Versioned& node) { ClaimNode(id, node.object->node(), node.revision); });
+  ResetNetworks();
+}
+
+void Pipeline::ResetNetworks() {
+  std::vector<CidrIdentities::Network> networks;
+  for (const v1::Cidr& cidr : options_.pod_cidrs)
+    networks.push_back({options_.cluster_id, options_.space, cidr});
+  for (const auto& [id, cluster] : clusters_) {
+    for (const v1::Cidr& cidr : cluster.pod_cidrs()) networks.push_back({id, cluster.address_space(), cidr});
+  }
+  cidrs_.SetNetworks(networks);
+}
+
+std::vector<v1::Cidr> Pipeline::PodNetworks() const {
+  std::vector<v1::Cidr> networks;
+  for (const auto& [id, cluster] : clusters_) {
+    if (cluster.address_space() != options_.space) continue;
+    networks.insert(networks.end(), cluster.pod_cidrs().begin(), cluster.pod_cidrs().end());
+  }
+  return networks;
+}
+
+void Pipeline::OnPolicy(const ObjectChange& change) {
+  const auto held = policies_.find(change.key);
+  const ObjectPtr before = held == policies_.end() ? nullptr : held->second.object;
+  if (change.after != nullptr) {
+    policies_[change.key] = {change.after, change.revision};
+  } else {
+    policies_.erase(change.key);
+  }
+  for (auto& [identity, subject] : subjects_) {
+    const auto peer = peers_.find(identity);
+    if (!subject.matched || peer == peers_.end()) continue;
+    ++counters_.policies_matched;
+    const bool selects =
+        change.after != nullptr && Selects(change.after->policy(), peer->second.object->identity());
+    const bool selected =
+        selects ? !subject.policies.insert(change.key).second : subject.policies.erase(change.key) > 0;
+    if (selects || selected) dirty_subjects_.insert(identity);
+  }
+}
+
+uint64_t Pipeline::RevisionOf(const std::string& policy) const {
+  const auto it = policies_.find(policy);
+  return it == policies_.end() ? 0 : it->second.revision;
+}
+
+FlushReport Pipeline::Flush(MapIo* io) {
+  FlushReport report;
+  while (true) {
+    ResolveSubjects();
+    const uint64_t dropped = rule_sets_.counters().dropped;
+    if (const absl::Status reserved = numbers_.Reserve(io); !reserved.ok()) {
+      report.complete = false;
+      report.problems.push_back({MapId::kVector, 1, reserved});
+      report.behind.insert(options_.cluster_id);
+      return report;
+    }
+    FlushReport step = reconciler_.Flush(io, clock_->Monotonic());
+    step.updates += report.updates;
+    step.deletes += report.deletes;
+    step.problems.insert(step.problems.end(), report.problems.begin(), report.problems.end());
+    report = std::move(step);
+    // Prefixes that only the dropped rule sets told apart go now.
+    if (rule_sets_.counters().dropped == dropped) break;
+  }
+  removed_endpoints_.clear();
+  return report;
+}
+
+FlushReport Pipeline::FlushClosed(MapIo* io) {
+  if (const absl::Status reserved = numbers_.Reserve(io); !reserved.ok()) {
+    FlushReport report;
+    report.complete = false;
+    report.problems.push_back({MapId::kVector, 1, reserved});
+    return report;
+  }
+  return reconciler_.FlushClosed(io, removed_endpoints_);
+}
+
+absl::flat_hash_map<uint32_t, Pipeline::Place> Pipeline::Vector() const {
+  absl::flat_hash_map<uint32_t, Place> out;
+  for (const auto& [key, wanted] : maps_.vector.desired()) {
+    const std::optional<vector_value> value = maps_.vector.Actual(key);
+    if (key.cluster == Numbers::kRecord || !value.has_value()) continue;
+    const absl::StatusOr<Id128> batch =
+        Id128::FromBytes(absl::string_view(reinterpret_cast<const char*>(value->batch), sizeof value->batch));
+    out[key.cluster] = {value->epoch, value->revision, batch.ok() ? *batch : Id128{}};
+  }
+  return out;
+}
+
+MapWriteResult Pipeline::WriteVector(MapIo* io, const std::vector<std::pair<uint32_t, Place>>& places) {
+  MapWriter writer(io);
+  std::vector<std::pair<vector_key, vector_value>> todo;
+  for (const auto& [cluster, place] : places) {
+    vector_key key{};
+    key.cluster = cluster;
+    vector_value value{};
+    value.epoch = place.epoch;
+    value.revision = place.revision;
+    std::memcpy(value.batch, place.batch.ToBytes().data(), sizeof value.batch);
+    const std::optional<vector_value> actual = maps_.vector.Actual(key);
+    maps_.vector.Set(key, value);
+    if (!actual.has_value() || !SameBytes(*actual, value)) todo.emplace_back(key, value);
+  }
+  MapWriteResult result;
+  writer.Write(MapId::kVector, &maps_.vector, std::move(todo));
+  if (!writer.problems().empty()) {
+    result.failed.resize(writer.problems()[0].keys);
+    result.status = writer.problems()[0].status;
+  }
+  return result;
+}
+
+MapWriteResult Pipeline::DropVector(MapIo* io, uint32_t cluster) {
+  vector_key key{};
+  key.cluster = cluster;
+  maps_.vector.Remove(key);
+  MapWriter writer(io);
+  writer.Erase(MapId::kVector, &maps_.vector, std::vector<vector_key>{key});
+  MapWriteResult result;
+  if (!writer.problems().empty()) {
+    result.failed.resize(writer.problems()[0].keys);
+    result.status = writer.problems()[0].status;
+  }
+  return result;
+}
+
+std::vector<uint32_t> Pipeline::RetiredInUse() const {
+  std::vector<uint32_t> out(retired_in_use_.begin(), retired_in_use_.end());
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+}  // namespace trivium
