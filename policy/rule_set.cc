@@ -1,0 +1,456 @@
+#include "policy/rule_set.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
+#include "policy/flatten.h"
+#include "policy/labels.h"
+#include "policy/selector.h"
+#include "schema/digest.h"
+#include "schema/object.h"
+
+namespace trivium::policy {
+namespace {
+
+constexpr char kBuiltInHost[] = "built-in: node reaches its pods";
+constexpr v1::Protocol kPortProtocols[] = {v1::PROTOCOL_TCP, v1::PROTOCOL_UDP, v1::PROTOCOL_SCTP};
+
+// Ports first..last of one protocol.
+struct PortSpan {
+  uint8_t protocol = 0;
+  uint32_t first = 0;
+  uint32_t last = 0;
+};
+
+// Which identities an entity names; the numbers are the field's.
+constexpr uint32_t kHost = 1, kWorld = 2, kUnmanaged = 3, kHealth = 4, kInit = 5, kRemoteNode = 6,
+                   kKubeApiserver = 7, kIngress = 8;
+
+std::string ValueOf(const v1::Identity& identity, absl::string_view key) {
+  for (const v1::Label& label : identity.labels()) {
+    if (label.key() == key) return label.value();
+  }
+  return "";
+}
+
+bool EntityHasIdentity(v1::Entity entity, const v1::Identity& identity, const std::string& cluster) {
+  const uint32_t id = identity.id();
+  switch (entity) {
+    case v1::ENTITY_ALL:
+      return true;
+    case v1::ENTITY_WORLD:
+      return id == kWorld;
+    case v1::ENTITY_CLUSTER:
+      // The cluster's own endpoints, and what belongs to no policy's labels but is inside: nodes and the
+      // rest.
+      return id == kHost || (id >= kUnmanaged && id <= kIngress) ||
+             ValueOf(identity, kClusterLabel) == cluster;
+    case v1::ENTITY_HOST:
+      return id == kHost;
+    case v1::ENTITY_REMOTE_NODE:
+      return id == kRemoteNode;
+    case v1::ENTITY_KUBE_APISERVER:
+      return id == kKubeApiserver;
+    case v1::ENTITY_INIT:
+      return id == kInit;
+    case v1::ENTITY_HEALTH:
+      return id == kHealth;
+    case v1::ENTITY_UNMANAGED:
+      return id == kUnmanaged;
+    case v1::ENTITY_INGRESS:
+      return id == kIngress;
+    default:
+      return false;  // none, and the two families of world: those are told by prefixes
+  }
+}
+
+bool EntityHasPrefix(v1::Entity entity, const v1::Cidr& prefix) {
+  switch (entity) {
+    case v1::ENTITY_ALL:
+    case v1::ENTITY_WORLD:
+      return true;
+    case v1::ENTITY_WORLD_IPV4:
+      return prefix.address().size() == 4;
+    case v1::ENTITY_WORLD_IPV6:
+      return prefix.address().size() == 16;
+    default:
+      return false;
+  }
+}
+
+bool CidrPeerHas(const v1::CidrPeer& peer, const v1::Cidr& prefix) {
+  return Covers(peer.cidr(), prefix) && std::none_of(peer.except().begin(), peer.except().end(),
+                                                     [&](const v1::Cidr& e) { return Covers(e, prefix); });
+}
+
+bool CidrLess(const v1::Cidr& a, const v1::Cidr& b) {
+  return std::make_tuple(a.address().size(), a.address(), a.length()) <
+         std::make_tuple(b.address().size(), b.address(), b.length());
+}
+
+v1::Cidr EveryAddress(size_t bytes) {
+  v1::Cidr cidr;
+  cidr.set_address(std::string(bytes, '\0'));
+  return cidr;
+}
+
+}  // namespace
+
+struct RuleSet::Compiled {
+  // A named port of an egress rule: its number is the peer's affair.
+  struct PortName {
+    std::string name;
+    v1::Protocol protocol;
+    friend auto operator<=>(const PortName&, const PortName&) = default;
+  };
+  struct Rule {
+    bool deny = false;
+    bool any_peer = false;
+    std::vector<uint32_t> selectors;  // into `selectors`
+    bool any_port = false;
+    std::vector<PortSpan> spans;
+    std::vector<uint32_t> names;  // into `names`
+  };
+
+  Outcome otherwise;  // what holds where no rule does
+  std::string cluster;
+  std::vector<v1::Peer> selectors;
+  std::vector<PortName> names;
+  std::vector<Rule> rules;  // parallel to RuleSet::rules_
+
+  bool Has(const v1::Peer& peer, const PeerRef& ref) const {
+    if (ref.prefix != nullptr) {
+      return peer.has_cidr()
+                 ? CidrPeerHas(peer.cidr(), *ref.prefix)
+                 : peer.peer_case() == v1::Peer::kEntity && EntityHasPrefix(peer.entity(), *ref.prefix);
+    }
+    if (peer.has_labels()) return Matches(peer.labels(), *ref.identity);
+    return peer.peer_case() == v1::Peer::kEntity && EntityHasIdentity(peer.entity(), *ref.identity, cluster);
+  }
+
+  // The spans that named port `name` stands for on this peer.
+  std::vector<PortSpan> Resolve(uint32_t name, const PeerRef& ref) const {
+    std::vector<PortSpan> spans;
+    if (ref.identity == nullptr) return spans;
+    for (const v1::NamedPort& port : ref.identity->named_ports()) {
+      if (port.name() != names[name].name) continue;
+      if (names[name].protocol != v1::PROTOCOL_ANY && names[name].protocol != port.protocol()) continue;
+      spans.push_back({static_cast<uint8_t>(port.protocol()), port.port(), port.port()});
+    }
+    return spans;
+  }
+};
+
+namespace {
+
+// A class in its parsed form: which selectors match, and the spans of each named port.
+struct ClassParts {
+  std::set<uint32_t> selectors;
+  std::map<uint32_t, std::vector<PortSpan>> names;
+};
+
+// "3,7" or "3,7|0=6:80;1=17:53,6:53": selectors, then named ports as index=protocol:port.
+std::string ToClassKey(const ClassParts& parts) {
+  std::string key;
+  for (const uint32_t selector : parts.selectors) absl::StrAppend(&key, key.empty() ? "" : ",", selector);
+  char separator = '|';
+  for (const auto& [name, spans] : parts.names) {
+    if (spans.empty()) continue;
+    absl::StrAppend(&key, std::string(1, separator), name, "=");
+    for (size_t i = 0; i < spans.size(); ++i) {
+      absl::StrAppend(&key, i == 0 ? "" : ",", spans[i].protocol, ":", spans[i].first);
+    }
+    separator = ';';
+  }
+  return key;
+}
+
+uint32_t Number(absl::string_view text) {
+  uint32_t number = 0;
+  return absl::SimpleAtoi(text, &number) ? number : 0;  // only text that ToClassKey wrote comes here
+}
+
+ClassParts FromClassKey(const std::string& key) {
+  ClassParts parts;
+  const std::vector<std::string> halves = absl::StrSplit(key, '|');
+  for (absl::string_view selector : absl::StrSplit(halves[0], ',', absl::SkipEmpty())) {
+    parts.selectors.insert(Number(selector));
+  }
+  if (halves.size() == 1) return parts;
+  for (absl::string_view entry : absl::StrSplit(halves[1], ';')) {
+    const std::pair<absl::string_view, absl::string_view> named = absl::StrSplit(entry, '=');
+    std::vector<PortSpan>& spans = parts.names[Number(named.first)];
+    for (absl::string_view span : absl::StrSplit(named.second, ',')) {
+      const std::pair<absl::string_view, absl::string_view> at = absl::StrSplit(span, ':');
+      const uint32_t port = Number(at.second);
+      spans.push_back({static_cast<uint8_t>(Number(at.first)), port, port});
+    }
+  }
+  return parts;
+}
+
+// Puts one rule's parts together.
+class Builder {
+ public:
+  Builder(const v1::Identity& subject, absl::Span<const v1::CidrGroup* const> groups) : subject_(subject) {
+    for (const v1::CidrGroup* group : groups) groups_[group->name()] = group;
+  }
+
+  // The peers of a rule, with groups resolved.
+  std::vector<v1::Peer> PeersOf(const v1::Rule& rule) const {
+    std::vector<v1::Peer> peers;
+    for (const v1::Peer& peer : rule.peers()) {
+      if (!peer.has_cidr() || peer.cidr().group().empty()) {
+        peers.push_back(peer);
+        continue;
+      }
+      const auto group = groups_.find(peer.cidr().group());
+      if (group == groups_.end()) continue;  // a group that is not there has no members
+      for (const v1::Cidr& member : group->second->cidrs()) {
+        v1::Peer one;
+        *one.mutable_cidr()->mutable_cidr() = member;
+        *one.mutable_cidr()->mutable_except() = peer.cidr().except();
+        peers.push_back(std::move(one));
+      }
+    }
+    return peers;
+  }
+
+  // Ports of a rule that are numbers; the subject's named ports in ingress among them.
+  void SpansOf(const v1::PortRange& range, std::vector<PortSpan>* spans) const {
+    if (!range.name().empty()) {
+      for (const v1::NamedPort& port : subject_.named_ports()) {
+        if (port.name() != range.name()) continue;
+        if (range.protocol() != v1::PROTOCOL_ANY && range.protocol() != port.protocol()) continue;
+        spans->push_back({static_cast<uint8_t>(port.protocol()), port.port(), port.port()});
+      }
+      return;
+    }
+    uint32_t first = range.first(), last = range.last();
+    if (range.protocol() == v1::PROTOCOL_ICMP || range.protocol() == v1::PROTOCOL_ICMPV6) {
+      if (range.has_icmp_type()) {
+        last = first << 8 | 0xff;  // every code of the type
+        first = first << 8;
+      } else {
+        first = 0;
+        last = 0xffff;
+      }
+    } else if (first == 0) {
+      last = 0xffff;
+    }
+    if (range.protocol() != v1::PROTOCOL_ANY) {
+      spans->push_back({static_cast<uint8_t>(range.protocol()), first, last});
+      return;
+    }
+    for (const v1::Protocol protocol : kPortProtocols)
+      spans->push_back({static_cast<uint8_t>(protocol), first, last});
+  }
+
+ private:
+  const v1::Identity& subject_;
+  std::map<std::string, const v1::CidrGroup*> groups_;
+};
+
+}  // namespace
+
+std::shared_ptr<const RuleSet> RuleSet::Build(const v1::Identity& subject, v1::Rule::Direction direction,
+                                              absl::Span<const v1::Policy* const> policies,
+                                              absl::Span<const v1::CidrGroup* const> cidr_groups) {
+  const Builder builder(subject, cidr_groups);
+  const std::shared_ptr<RuleSet> set(new RuleSet());
+  const auto compiled = std::make_shared<Compiled>();
+  set->direction_ = direction;
+  compiled->cluster = ValueOf(subject, kClusterLabel);
+
+  std::map<std::string, uint32_t> selector_numbers;
+  std::map<Compiled::PortName, uint32_t> name_numbers;
+  bool default_deny = false;
+  std::string text = absl::StrCat(direction, "\n", compiled->cluster, "\n");  // what key_ is the hash of
+
+  auto add = [&](const std::string& policy, const v1::Rule& rule) {
+    Compiled::Rule out;
+    out.deny = rule.action() == v1::Rule::DENY;
+    out.any_peer = rule.any_peer();
+    out.any_port = rule.any_port();
+    for (const v1::Peer& peer : builder.PeersOf(rule)) {
+      const std::string bytes = peer.SerializeAsString();
+      const auto [it, is_new] =
+          selector_numbers.emplace(bytes, static_cast<uint32_t>(compiled->selectors.size()));
+      if (is_new) compiled->selectors.push_back(peer);
+      out.selectors.push_back(it->second);
+    }
+    for (const v1::PortRange& range : rule.ports()) {
+      if (range.name().empty() || direction == v1::Rule::INGRESS) {
+        builder.SpansOf(range, &out.spans);
+        continue;
+      }
+      const Compiled::PortName name{range.name(), range.protocol()};
+      const auto [it, is_new] = name_numbers.emplace(name, static_cast<uint32_t>(compiled->names.size()));
+      if (is_new) compiled->names.push_back(name);
+      out.names.push_back(it->second);
+    }
+    absl::StrAppend(&text, policy, "\t", rule.origin(), "\t", out.deny, out.any_peer, out.any_port);
+    for (const uint32_t s : out.selectors) {
+      const std::string bytes = compiled->selectors[s].SerializeAsString();
+      absl::StrAppend(&text, "\t", bytes.size(), ":", bytes);
+    }
+    for (const PortSpan& s : out.spans) absl::StrAppend(&text, "\t", s.protocol, ":", s.first, "-", s.last);
+    for (const uint32_t n : out.names) {
+      absl::StrAppend(&text, "\t", compiled->names[n].protocol, ":", compiled->names[n].name);
+    }
+    text += '\n';
+    compiled->rules.push_back(std::move(out));
+    set->rules_.push_back({policy, rule.origin()});
+  };
+
+  if (direction == v1::Rule::INGRESS) {
+    v1::Rule host;
+    host.add_peers()->set_entity(v1::ENTITY_HOST);
+    host.set_any_port(true);
+    host.set_origin(kBuiltInHost);
+    add("", host);
+  }
+  // The order of policies must not matter: names of rules in verdicts follow from it.
+  std::map<std::string, const v1::Policy*> sorted;
+  for (const v1::Policy* policy : policies) {
+    sorted[PolicyKey(policy->kind(), policy->namespace_(), policy->name())] = policy;
+  }
+  for (const auto& [key, policy] : sorted) {
+    for (const v1::PolicyBlock& block : policy->blocks()) {
+      if (!Matches(block.subject(), subject)) continue;
+      default_deny |=
+          direction == v1::Rule::INGRESS ? block.default_deny_ingress() : block.default_deny_egress();
+      for (const v1::Rule& rule : block.rules()) {
+        if (rule.direction() == direction) add(key, rule);
+      }
+    }
+  }
+  compiled->otherwise.verdict = default_deny ? Verdict::kDeny : Verdict::kAllow;
+
+  std::set<v1::Cidr, decltype(&CidrLess)> prefixes(&CidrLess);
+  for (const v1::Peer& peer : compiled->selectors) {
+    if (peer.has_cidr()) {
+      prefixes.insert(peer.cidr().cidr());
+      prefixes.insert(peer.cidr().except().begin(), peer.cidr().except().end());
+    } else if (peer.peer_case() == v1::Peer::kEntity && peer.entity() == v1::ENTITY_WORLD_IPV4) {
+      prefixes.insert(EveryAddress(4));
+    } else if (peer.peer_case() == v1::Peer::kEntity && peer.entity() == v1::ENTITY_WORLD_IPV6) {
+      prefixes.insert(EveryAddress(16));
+    }
+  }
+  set->prefixes_.assign(prefixes.begin(), prefixes.end());
+  absl::StrAppend(&text, default_deny ? "deny" : "allow");
+  set->key_ = KeyHash(v1::KIND_POLICY, text).ToHex();
+  set->compiled_ = compiled;
+  return set;
+}
+
+std::string RuleSet::ClassOf(const PeerRef& peer) const {
+  ClassParts parts;
+  for (uint32_t i = 0; i < compiled_->selectors.size(); ++i) {
+    if (compiled_->Has(compiled_->selectors[i], peer)) parts.selectors.insert(i);
+  }
+  for (uint32_t i = 0; i < compiled_->names.size(); ++i) parts.names[i] = compiled_->Resolve(i, peer);
+  return ToClassKey(parts);
+}
+
+std::vector<VerdictEntry> RuleSet::Flatten(const std::string& class_key) const {
+  const ClassParts parts = FromClassKey(class_key);
+  struct Applied {
+    bool deny;
+    uint32_t rule;
+    PortSpan span;
+  };
+  std::vector<Applied> applied;
+  Outcome base = compiled_->otherwise;  // where no port is named
+  bool base_by_rule = false;
+  for (uint32_t i = 0; i < compiled_->rules.size(); ++i) {
+    const Compiled::Rule& rule = compiled_->rules[i];
+    const bool applies =
+        rule.any_peer || std::any_of(rule.selectors.begin(), rule.selectors.end(),
+                                     [&](uint32_t s) { return parts.selectors.count(s) != 0; });
+    if (!applies) continue;
+    if (rule.any_port) {
+      // The first deny for every port ends it; else the first allow names the base.
+      if (rule.deny) return {VerdictEntry{0, 0, 0, 0, Verdict::kDeny, i}};
+      if (!base_by_rule) base = Outcome{Verdict::kAllow, i};
+      base_by_rule = true;
+    }
+    for (const PortSpan& span : rule.spans) applied.push_back({rule.deny, i, span});
+    for (const uint32_t name : rule.names) {
+      const auto resolved = parts.names.find(name);
+      if (resolved == parts.names.end()) continue;
+      for (const PortSpan& span : resolved->second) applied.push_back({rule.deny, i, span});
+    }
+  }
+
+  std::vector<VerdictEntry> entries;
+  if (base.verdict == Verdict::kAllow) entries.push_back(VerdictEntry{0, 0, 0, 0, base.verdict, base.rule});
+  std::set<uint8_t> protocols;
+  for (const Applied& a : applied) protocols.insert(a.span.protocol);
+  for (const uint8_t protocol : protocols) {
+    std::set<uint32_t> starts = {0};
+    for (const Applied& a : applied) {
+      if (a.span.protocol != protocol) continue;
+      starts.insert(a.span.first);
+      if (a.span.last < 0xffff) starts.insert(a.span.last + 1);
+    }
+    std::vector<Stretch> stretches;
+    for (const uint32_t start : starts) {
+      // Rules stand in order, so the first found is the one that is named. An allow for every port is named
+      // first.
+      Outcome outcome = base;
+      for (const Applied& a : applied) {
+        if (a.span.protocol != protocol || start < a.span.first || start > a.span.last) continue;
+        if (a.deny) {
+          outcome = Outcome{Verdict::kDeny, a.rule};
+          break;
+        }
+        if (outcome.rule == kDefaultRule) outcome = Outcome{Verdict::kAllow, a.rule};
+      }
+      if (stretches.empty() || !(stretches.back().outcome == outcome)) stretches.push_back({start, outcome});
+    }
+    AppendPrefixes(protocol, stretches, base, &entries);
+  }
+  return entries;
+}
+
+Decision RuleSet::Decide(const PeerRef& peer, v1::Protocol protocol, uint16_t port) const {
+  // Precedence of names as in Flatten: a deny for every port, any deny, an allow for every port, any allow.
+  int best_rank = 4;
+  uint32_t best = 0;
+  for (uint32_t i = 0; i < compiled_->rules.size(); ++i) {
+    const Compiled::Rule& rule = compiled_->rules[i];
+    const bool applies =
+        rule.any_peer || std::any_of(rule.selectors.begin(), rule.selectors.end(), [&](uint32_t s) {
+          return compiled_->Has(compiled_->selectors[s], peer);
+        });
+    if (!applies) continue;
+    bool covers = rule.any_port;
+    auto covered = [&](const PortSpan& span) {
+      return span.protocol == static_cast<uint8_t>(protocol) && span.first <= port && port <= span.last;
+    };
+    covers = covers || std::any_of(rule.spans.begin(), rule.spans.end(), covered);
+    for (const uint32_t name : rule.names) {
+      const std::vector<PortSpan> spans = compiled_->Resolve(name, peer);
+      covers = covers || std::any_of(spans.begin(), spans.end(), covered);
+    }
+    if (!covers) continue;
+    const int rank = (rule.deny ? 0 : 2) + (rule.any_port ? 0 : 1);
+    if (rank < best_rank) {
+      best_rank = rank;
+      best = i;
+    }
+  }
+  if (best_rank == 4) return Decision{compiled_->otherwise.verdict, false, {}};
+  return Decision{best_rank < 2 ? Verdict::kDeny : Verdict::kAllow, true, rules_[best]};
+}
+
+}  // namespace trivium::policy
