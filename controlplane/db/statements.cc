@@ -1,0 +1,297 @@
+#include "controlplane/db/statements.h"
+
+namespace trivium {
+namespace sql {
+
+const Statement kOpenCluster = {"open_cluster", R"(
+INSERT INTO cluster_rev (home, cluster_id, name, epoch, revision, prev_batch, last_batch, digest, log_floor)
+VALUES ($1::INT2, $2::INT8, $3::TEXT, 1, 0, $4::UUID, $4::UUID, $4::UUID, 0)
+ON CONFLICT (home, cluster_id) DO NOTHING
+)"};
+
+const Statement kReadHead = {"read_head", R"(
+SELECT epoch, revision, prev_batch, last_batch, digest, log_floor, name FROM cluster_rev
+ WHERE home = $1::INT2 AND cluster_id = $2::INT8
+)"};
+
+const Statement kReadHeads = {"read_heads", R"(
+SELECT name, epoch, revision, last_batch, digest, log_floor FROM cluster_rev
+ WHERE home = $1::INT2 ORDER BY cluster_id
+)"};
+
+const Statement kAdvanceHead = {"advance_head", R"(
+UPDATE cluster_rev SET revision = revision + 1, prev_batch = last_batch, last_batch = $3::UUID, digest = $4::UUID
+ WHERE home = $1::INT2 AND cluster_id = $2::INT8
+   AND epoch = $5::INT8 AND revision = $6::INT8 AND last_batch = $7::UUID
+)"};
+
+const Statement kInsertLog = {"insert_log", R"(
+INSERT INTO change_log (home, cluster_id, revision, epoch, batch, prev_batch, changes, bytes, payload)
+VALUES ($1::INT2, $2::INT8,
+        (SELECT r.revision FROM cluster_rev AS r
+          WHERE r.home = $1::INT2 AND r.cluster_id = $2::INT8 AND r.last_batch = $3::UUID),
+        $4::INT8, $3::UUID, $5::UUID, $6::INT4, $7::INT8, $8::BYTEA)
+)"};
+
+const Statement kReleaseIdentityRefs = {"release_identity_refs", R"(
+UPDATE identities SET refs = identities.refs - d.n, refs_changed_at = now()
+  FROM (SELECT e.identity, count(*) AS n FROM endpoints AS e
+         WHERE e.home = $1::INT2 AND e.cluster_id = $2::INT8 AND e.uid = ANY($3::UUID[])
+         GROUP BY e.identity) AS d
+ WHERE identities.home = $1::INT2 AND identities.cluster_id = $2::INT8 AND identities.id = d.identity
+)"};
+
+const Statement kAddIdentityRefs = {"add_identity_refs", R"(
+UPDATE identities SET refs = identities.refs + d.n, refs_changed_at = now()
+  FROM (SELECT e.identity, count(*) AS n FROM endpoints AS e
+         WHERE e.home = $1::INT2 AND e.cluster_id = $2::INT8 AND e.uid = ANY($3::UUID[])
+         GROUP BY e.identity) AS d
+ WHERE identities.home = $1::INT2 AND identities.cluster_id = $2::INT8 AND identities.id = d.identity
+)"};
+
+const Statement kReleaseAddresses = {"release_addresses", R"(
+DELETE FROM addresses WHERE home = $1::INT2 AND cluster_id = $2::INT8 AND endpoint = ANY($3::UUID[])
+)"};
+
+const Statement kClaimAddresses = {"claim_addresses", R"(
+INSERT INTO addresses (home, cluster_id, revision, space, ip, endpoint)
+SELECT $1::INT2, $2::INT8, $3::INT8, u.space, u.ip, u.endpoint
+  FROM unnest($4::INT8[], $5::INET[], $6::UUID[]) AS u(space, ip, endpoint)
+ON CONFLICT (home, cluster_id, space, ip) DO UPDATE SET revision = excluded.revision, endpoint = excluded.endpoint
+)"};
+
+const Statement kInsertRequests = {"insert_requests", R"(
+INSERT INTO requests (home, cluster_id, revision, request_id, actor, result)
+SELECT $1::INT2, $2::INT8, $3::INT8, u.request_id, u.actor, u.result
+  FROM unnest($4::UUID[], $5::TEXT[], $6::BYTEA[]) AS u(request_id, actor, result)
+ON CONFLICT (home, cluster_id, request_id, actor) DO NOTHING
+)"};
+
+const Statement kInsertAudit = {"insert_audit", R"(
+INSERT INTO audit
+  (home, cluster_id, revision, item, actor, source, request_id, verb, kind, key, manifest, accepted_at)
+SELECT $1::INT2, $2::INT8, $3::INT8, u.item, u.actor, u.source, u.request_id, u.verb, u.kind, u.key, u.manifest,
+       u.accepted_at
+  FROM unnest($4::INT4[], $5::TEXT[], $6::TEXT[], $7::UUID[], $8::TEXT[], $9::TEXT[], $10::TEXT[], $11::TEXT[],
+              $12::TIMESTAMPTZ[])
+    AS u(item, actor, source, request_id, verb, kind, key, manifest, accepted_at)
+)"};
+
+const Statement kReadLog = {"read_log", R"(
+SELECT l.revision, l.payload
+  FROM (SELECT t.revision, t.bytes, sum(t.bytes) OVER (ORDER BY t.revision) AS total
+          FROM (SELECT revision, bytes FROM change_log
+                 WHERE home = $1::INT2 AND cluster_id = $2::INT8 AND revision > $3::INT8
+                 ORDER BY revision LIMIT $4::INT8) AS t) AS s
+  JOIN change_log AS l ON l.home = $1::INT2 AND l.cluster_id = $2::INT8 AND l.revision = s.revision
+ WHERE s.total <= $5::INT8 OR s.total = s.bytes
+ ORDER BY l.revision
+)"};
+
+const Statement kReadLogBatch = {"read_log_batch", R"(
+SELECT batch FROM change_log WHERE home = $1::INT2 AND cluster_id = $2::INT8 AND revision = $3::INT8
+)"};
+
+const Statement kFindRequest = {"find_request", R"(
+SELECT result FROM requests
+ WHERE home = $1::INT2 AND cluster_id = $2::INT8 AND request_id = $3::UUID AND actor = $4::TEXT
+)"};
+
+const Statement kUpsertAgents = {"upsert_agents", R"(
+INSERT INTO agents
+  (home, cluster_id, node, version, protocol_version, boot_id, start_ms, sequence, reported_at, received_at, endpoints,
+   maps, drops)
+SELECT $1::INT2, $2::INT8, u.node, u.version, u.protocol_version, u.boot_id, u.start_ms, u.sequence, u.reported_at,
+       now(), u.endpoints, u.maps::JSONB, u.drops::JSONB
+  FROM unnest($3::TEXT[], $4::TEXT[], $5::INT8[], $6::TEXT[], $7::INT8[], $8::INT8[], $9::TIMESTAMPTZ[], $10::INT8[],
+              $11::TEXT[], $12::TEXT[])
+    AS u(node, version, protocol_version, boot_id, start_ms, sequence, reported_at, endpoints, maps, drops)
+ON CONFLICT (home, cluster_id, node) DO UPDATE SET
+  version = excluded.version, protocol_version = excluded.protocol_version, boot_id = excluded.boot_id,
+  start_ms = excluded.start_ms, sequence = excluded.sequence, reported_at = excluded.reported_at,
+  received_at = excluded.received_at, endpoints = excluded.endpoints, maps = excluded.maps, drops = excluded.drops
+ WHERE (agents.start_ms, agents.sequence) <= (excluded.start_ms, excluded.sequence)
+)"};
+
+const Statement kUpsertAgentPositions = {"upsert_agent_positions", R"(
+INSERT INTO agent_positions
+  (home, cluster_id, node, followed, start_ms, sequence, epoch, received, enforced, batch, problem)
+SELECT $1::INT2, $2::INT8, u.node, u.followed, u.start_ms, u.sequence, u.epoch, u.received, u.enforced, u.batch,
+       u.problem
+  FROM unnest($3::TEXT[], $4::TEXT[], $5::INT8[], $6::INT8[], $7::INT8[], $8::INT8[], $9::INT8[], $10::UUID[],
+              $11::TEXT[])
+    AS u(node, followed, start_ms, sequence, epoch, received, enforced, batch, problem)
+ON CONFLICT (home, cluster_id, node, followed) DO UPDATE SET
+  start_ms = excluded.start_ms, sequence = excluded.sequence, epoch = excluded.epoch, received = excluded.received,
+  enforced = excluded.enforced, batch = excluded.batch, problem = excluded.problem
+ WHERE (agent_positions.start_ms, agent_positions.sequence) <= (excluded.start_ms, excluded.sequence)
+)"};
+
+const Statement kDeleteOldAgentPositions = {"delete_old_agent_positions", R"(
+DELETE FROM agent_positions AS p
+ WHERE p.home = $1::INT2 AND p.cluster_id = $2::INT8 AND p.node = ANY($3::TEXT[])
+   AND EXISTS (SELECT 1 FROM agents AS a
+                WHERE a.home = $1::INT2 AND a.cluster_id = $2::INT8 AND a.node = p.node
+                  AND (a.start_ms, a.sequence) <> (p.start_ms, p.sequence))
+)"};
+
+const Statement kDeleteAgents = {"delete_agents", R"(
+DELETE FROM agents WHERE home = $1::INT2 AND cluster_id = $2::INT8 AND node = ANY($3::TEXT[])
+)"};
+
+const Statement kDeleteAgentPositions = {"delete_agent_positions", R"(
+DELETE FROM agent_positions WHERE home = $1::INT2 AND cluster_id = $2::INT8 AND node = ANY($3::TEXT[])
+)"};
+
+const Statement kRaiseLogFloor = {"raise_log_floor", R"(
+UPDATE cluster_rev SET log_floor = LEAST($3::INT8, revision)
+ WHERE home = $1::INT2 AND cluster_id = $2::INT8 AND log_floor < LEAST($3::INT8, revision)
+)"};
+
+const Statement kDeleteLogStep = {"delete_log_step", R"(
+DELETE FROM change_log WHERE home = $1::INT2 AND cluster_id = $2::INT8 AND revision IN (
+  SELECT l.revision FROM change_log AS l
+   WHERE l.home = $1::INT2 AND l.cluster_id = $2::INT8 AND l.revision <= $3::INT8
+   ORDER BY l.revision LIMIT $4::INT8)
+)"};
+
+const Statement kDeleteRequestsStep = {"delete_requests_step", R"(
+DELETE FROM requests WHERE home = $1::INT2 AND cluster_id = $2::INT8 AND (request_id, actor) IN (
+  SELECT q.request_id, q.actor FROM requests AS q
+   WHERE q.home = $1::INT2 AND q.cluster_id = $2::INT8 AND q.revision <= $3::INT8 AND q.created_at < $4::TIMESTAMPTZ
+   ORDER BY q.revision LIMIT $5::INT8)
+)"};
+
+const Statement kRaiseEpoch = {"raise_epoch", R"(
+UPDATE cluster_rev SET epoch = GREATEST(epoch + 1, $3::INT8)
+ WHERE home = $1::INT2 AND cluster_id = $2::INT8
+RETURNING epoch, revision, prev_batch, last_batch, digest, log_floor, name
+)"};
+
+const Statement kSetDigest = {"set_digest", R"(
+UPDATE cluster_rev SET digest = $3::UUID WHERE home = $1::INT2 AND cluster_id = $2::INT8
+)"};
+
+const Statement kCreateSchemaMigrations = {"create_schema_migrations", R"(
+CREATE TABLE IF NOT EXISTS schema_migrations (
+  number INT8 NOT NULL,
+  name TEXT NOT NULL,
+  checksum TEXT NOT NULL,
+  applied_at TIMESTAMPTZ NOT NULL DEFAULT now(),
+  PRIMARY KEY (number)
+)
+)"};
+
+const Statement kCreateSchemaLock = {"create_schema_lock", R"(
+CREATE TABLE IF NOT EXISTS schema_lock (
+  id INT2 NOT NULL,
+  holder TEXT NOT NULL,
+  expires_at TIMESTAMPTZ NOT NULL,
+  PRIMARY KEY (id)
+)
+)"};
+
+const Statement kInsertSchemaLock = {"insert_schema_lock", R"(
+INSERT INTO schema_lock (id, holder, expires_at) VALUES (1, '', now()) ON CONFLICT (id) DO NOTHING
+)"};
+
+const Statement kTakeSchemaLock = {"take_schema_lock", R"(
+UPDATE schema_lock SET holder = $1::TEXT, expires_at = now() + $2::INT8 * INTERVAL '1 millisecond'
+ WHERE id = 1 AND (holder = $1::TEXT OR expires_at < now())
+)"};
+
+const Statement kReleaseSchemaLock = {"release_schema_lock", R"(
+UPDATE schema_lock SET expires_at = now() WHERE id = 1 AND holder = $1::TEXT
+)"};
+
+const Statement kReadSchemaMigrations = {"read_schema_migrations", R"(
+SELECT number, name, checksum FROM schema_migrations ORDER BY number
+)"};
+
+const Statement kRecordSchemaMigration = {"record_schema_migration", R"(
+INSERT INTO schema_migrations (number, name, checksum) VALUES ($1::INT8, $2::TEXT, $3::TEXT)
+)"};
+
+const std::vector<const Statement*>& OfMigrations() {
+  static const auto* const all = new std::vector<const Statement*>{
+      &kCreateSchemaMigrations, &kCreateSchemaLock,     &kInsertSchemaLock,      &kTakeSchemaLock,
+      &kReleaseSchemaLock,      &kReadSchemaMigrations, &kRecordSchemaMigration,
+  };
+  return *all;
+}
+
+const std::vector<const Statement*>& All() {
+  static const auto* const all = new std::vector<const Statement*>{
+      &kOpenCluster,
+      &kReadHead,
+      &kReadHeads,
+      &kAdvanceHead,
+      &kInsertLog,
+      &kReleaseIdentityRefs,
+      &kAddIdentityRefs,
+      &kReleaseAddresses,
+      &kClaimAddresses,
+      &kInsertRequests,
+      &kInsertAudit,
+      &kReadLog,
+      &kReadLogBatch,
+      &kFindRequest,
+      &kUpsertAgents,
+      &kUpsertAgentPositions,
+      &kDeleteOldAgentPositions,
+      &kDeleteAgents,
+      &kDeleteAgentPositions,
+      &kRaiseLogFloor,
+      &kDeleteLogStep,
+      &kDeleteRequestsStep,
+      &kRaiseEpoch,
+      &kSetDigest,
+      &kUpsertRegions,
+      &kDeleteRegions,
+      &kReadRegions,
+      &kReadRegionManifest,
+      &kUpsertClusters,
+      &kDeleteClusters,
+      &kReadClusters,
+      &kReadClusterManifest,
+      &kUpsertIdentityBlocks,
+      &kDeleteIdentityBlocks,
+      &kReadIdentityBlocks,
+      &kUpsertCidrGroups,
+      &kDeleteCidrGroups,
+      &kReadCidrGroups,
+      &kReadCidrGroupManifest,
+      &kUpsertNodes,
+      &kDeleteNodes,
+      &kReadNodes,
+      &kReadNodeManifest,
+      &kUpsertNamespaces,
+      &kDeleteNamespaces,
+      &kReadNamespaces,
+      &kReadNamespaceManifest,
+      &kUpsertIdentities,
+      &kDeleteIdentities,
+      &kReadIdentities,
+      &kUpsertEndpoints,
+      &kDeleteEndpoints,
+      &kReadEndpoints,
+      &kUpsertServices,
+      &kDeleteServices,
+      &kReadServices,
+      &kReadServiceManifest,
+      &kUpsertBackends,
+      &kDeleteBackends,
+      &kReadBackends,
+      &kUpsertPolicies,
+      &kDeletePolicies,
+      &kReadPolicies,
+      &kReadPolicyManifest,
+      &kUpsertLiveness,
+      &kDeleteLiveness,
+      &kReadLiveness,
+  };
+  return *all;
+}
+
+}  // namespace sql
+}  // namespace trivium

@@ -1,0 +1,114 @@
+// Every statement that the product runs, by name: nothing is composed at run time. All are prepared when a
+// connection opens, read by tests/db/dialect_lint_test.cc, and keep to what CockroachDB and PostgreSQL have
+// in common (docs/cockroachdb.md). $1 is the home region's number and $2 the cluster's in all of them but
+// those that say otherwise.
+#pragma once
+
+#include <vector>
+
+namespace trivium {
+
+struct Statement {
+  const char* name;  // unique; also the prepared statement's
+  const char* sql;
+};
+
+namespace sql {
+
+// The head, the log and what goes with it.
+extern const Statement kOpenCluster;
+extern const Statement kReadHead;
+// $1 alone.
+extern const Statement kReadHeads;
+// The compare-and-set, first statement of every commit.
+extern const Statement kAdvanceHead;
+// The second: its revision is NULL, and everything aborts, if the first did not find the head where it was
+// expected.
+extern const Statement kInsertLog;
+// Before and after the endpoints $3 change.
+extern const Statement kReleaseIdentityRefs;
+extern const Statement kAddIdentityRefs;
+// The addresses that the endpoints $3 still own; those that others took over stay.
+extern const Statement kReleaseAddresses;
+extern const Statement kClaimAddresses;
+extern const Statement kInsertRequests;
+extern const Statement kInsertAudit;
+extern const Statement kReadLog;
+extern const Statement kReadLogBatch;
+extern const Statement kFindRequest;
+
+// Agents' reports.
+extern const Statement kUpsertAgents;
+extern const Statement kUpsertAgentPositions;
+extern const Statement kDeleteOldAgentPositions;
+extern const Statement kDeleteAgents;
+extern const Statement kDeleteAgentPositions;
+
+// Compaction and epochs.
+extern const Statement kRaiseLogFloor;
+extern const Statement kDeleteLogStep;
+extern const Statement kDeleteRequestsStep;
+extern const Statement kRaiseEpoch;
+extern const Statement kSetDigest;
+
+// The object tables (object_statements.cc).
+extern const Statement kUpsertRegions;
+extern const Statement kDeleteRegions;
+extern const Statement kReadRegions;
+extern const Statement kReadRegionManifest;
+extern const Statement kUpsertClusters;
+extern const Statement kDeleteClusters;
+extern const Statement kReadClusters;
+extern const Statement kReadClusterManifest;
+extern const Statement kUpsertIdentityBlocks;
+extern const Statement kDeleteIdentityBlocks;
+extern const Statement kReadIdentityBlocks;
+extern const Statement kUpsertCidrGroups;
+extern const Statement kDeleteCidrGroups;
+extern const Statement kReadCidrGroups;
+extern const Statement kReadCidrGroupManifest;
+extern const Statement kUpsertNodes;
+extern const Statement kDeleteNodes;
+extern const Statement kReadNodes;
+extern const Statement kReadNodeManifest;
+extern const Statement kUpsertNamespaces;
+extern const Statement kDeleteNamespaces;
+extern const Statement kReadNamespaces;
+extern const Statement kReadNamespaceManifest;
+extern const Statement kUpsertIdentities;
+extern const Statement kDeleteIdentities;
+extern const Statement kReadIdentities;
+extern const Statement kUpsertEndpoints;
+extern const Statement kDeleteEndpoints;
+extern const Statement kReadEndpoints;
+extern const Statement kUpsertServices;
+extern const Statement kDeleteServices;
+extern const Statement kReadServices;
+extern const Statement kReadServiceManifest;
+extern const Statement kUpsertBackends;
+extern const Statement kDeleteBackends;
+extern const Statement kReadBackends;
+extern const Statement kUpsertPolicies;
+extern const Statement kDeletePolicies;
+extern const Statement kReadPolicies;
+extern const Statement kReadPolicyManifest;
+extern const Statement kUpsertLiveness;
+extern const Statement kDeleteLiveness;
+extern const Statement kReadLiveness;
+
+// The migrator's own (migrate/migrator.h): run unprepared, since their tables may not be there yet; their
+// parameters are numbered from $1 alone.
+extern const Statement kCreateSchemaMigrations;
+extern const Statement kCreateSchemaLock;
+extern const Statement kInsertSchemaLock;
+extern const Statement kTakeSchemaLock;
+extern const Statement kReleaseSchemaLock;
+extern const Statement kReadSchemaMigrations;
+extern const Statement kRecordSchemaMigration;
+
+// What each connection of the store prepares: all of the above but the migrator's.
+const std::vector<const Statement*>& All();
+const std::vector<const Statement*>& OfMigrations();
+
+}  // namespace sql
+}  // namespace trivium
