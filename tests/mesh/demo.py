@@ -75,6 +75,7 @@ class Demo:
                  "--config", m.made / "triviumctl.yaml", "--from", "aws-euw2", "--changes", changes,
                  "--agents", ",".join(f"{c}/{n}" for c, n in m.node_numbers),
                  "--sql-host", m.underlay.address, "--sql-port", m.sql_port, "--sql-certificates", m.made / "sql",
+                 "--publisher", m.made / "controlplane" / "aws-euw2-cp1.yaml", "--node", "n1", "--ip-prefix", "10.1.1",
                  timeout=120)
         result = json.loads(out)
         for row in result["rows"]:
