@@ -1,362 +1,380 @@
-// trivium-latency: the time from a request to the written map of the last agent, on a running mesh, beside a
-// floor that is measured in the same run on the same servers: one bare SQL commit + one bare NATS publish
-// until the last of as many subscribers has it + one bare map write. Prints one JSON object.
+// trivium-latency: from a request to the last agent's written map, on a running mesh, beside the floor that
+// the same servers set: one bare SQL commit, one bare NATS publish to the last of as many subscribers, one
+// bare map write.
 //
-// Written maps are known by the agents' own reports, which they send after the write: so each measured time
-// holds one more NATS delivery than what it measures. driver: a measuring program, it blocks and reads the
-// clock.
-#include <bpf/bpf.h>
+// Product and floor alternate, so that both meet the same machine. An agent writes its pinned `vector` map
+// last, after every map that a revision touches: its revision there says that the change decides packets on
+// that node. Prints one JSON object; exit status 0 only if every change arrived everywhere.
 #include <libpq-fe.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <condition_variable>
-#include <cstdio>
+#include <atomic>
+#include <chrono>
 #include <iostream>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <nlohmann/json.hpp>
-#include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
-#include "base/clock.h"
-#include "base/executor.h"
 #include "base/random.h"
 #include "base/status.h"
-#include "base/yaml_section.h"
+#include "bench/kernel_map.h"
+#include "bench/mesh_files.h"
 #include "bpf/abi/types.h"
-#include "bus/nats_bus.h"
-#include "cli/config.h"
 #include "schema/subjects.h"
-#include "trivium/v1/feed.pb.h"
 #include "trivium/v1/rpc.pb.h"
 
-namespace trivium {
+namespace trivium::bench {
 namespace {
 
-constexpr absl::Duration kStepTimeout = absl::Seconds(10);
+using Clock = std::chrono::steady_clock;
 
 struct Options {
-  std::string config;
-  std::string from;
-  std::string agents;
-  std::string publisher;  // a control plane's configuration: its certificate may publish heads
-  std::string sql_host;
-  int sql_port = 5432;
-  std::string sql_certificates;
+  std::string mesh;
+  std::string cluster;
   int changes = 300;
-  std::string node = "n1";
-  std::string ip_prefix;
 };
 
-double Ms(absl::Duration d) { return absl::ToDoubleMilliseconds(d); }
-
-double Percentile(std::vector<double> values, double p) {
-  if (values.empty()) return 0;
-  std::sort(values.begin(), values.end());
-  return values[std::min(values.size() - 1, static_cast<size_t>(p * static_cast<double>(values.size())))];
+double MillisecondsSince(Clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
 }
 
-// Things that happen on the executor, waited for by the main thread.
-class Events {
+nlohmann::json Row(const std::string& name, std::vector<double> times) {
+  std::sort(times.begin(), times.end());
+  const auto at = [&](double share) {
+    return times[static_cast<size_t>(share * static_cast<double>(times.size() - 1))];
+  };
+  return {{"name", name}, {"p50_ms", at(0.5)}, {"p99_ms", at(0.99)}, {"max_ms", times.back()}};
+}
+
+// Sees when each agent's maps first hold a revision of the cluster.
+class Watcher {
  public:
-  void Enforced(const std::string& agent, uint64_t revision) {
-    std::lock_guard<std::mutex> lock(mu_);
-    enforced_[agent] = std::max(enforced_[agent], revision);
-    changed_.notify_all();
+  static absl::StatusOr<std::unique_ptr<Watcher>> Open(const MeshFiles& mesh, uint32_t cluster_id) {
+    std::unique_ptr<Watcher> watcher(new Watcher());
+    watcher->key_.cluster = cluster_id;
+    for (const AgentFiles& agent : mesh.agents) {
+      TRIVIUM_ASSIGN_OR_RETURN(KernelMap map, KernelMap::OpenPinned(absl::StrCat(
+                                                  agent.pin_root, "/v", TRIVIUM_ABI_VERSION, "/vector")));
+      watcher->maps_.push_back(std::move(map));
+    }
+    return watcher;
   }
-  void Delivered(const std::string& token) {
-    std::lock_guard<std::mutex> lock(mu_);
-    ++delivered_[token];
-    changed_.notify_all();
+
+  // The lowest revision that an agent's maps hold.
+  uint64_t Lowest() const {
+    uint64_t lowest = UINT64_MAX;
+    for (const KernelMap& map : maps_) {
+      vector_value value = {};
+      if (!map.Lookup(&key_, &value)) return 0;
+      lowest = std::min<uint64_t>(lowest, value.revision);
+    }
+    return lowest;
   }
-  bool WaitEnforced(const std::set<std::string>& agents, uint64_t revision) {
-    return Wait([&] {
-      return std::all_of(agents.begin(), agents.end(),
-                         [&](const std::string& a) { return enforced_[a] >= revision; });
-    });
-  }
-  bool WaitDelivered(const std::string& token, int count) {
-    return Wait([&] { return delivered_[token] >= count; });
+
+  // True once all hold `revision`; false after `limit`.
+  bool WaitFor(uint64_t revision, std::chrono::seconds limit) const {
+    const Clock::time_point end = Clock::now() + limit;
+    while (Lowest() < revision) {
+      if (Clock::now() > end) return false;
+      std::this_thread::sleep_for(std::chrono::microseconds(50));
+    }
+    return true;
   }
 
  private:
-  template <typename Condition>
-  bool Wait(Condition condition) {
-    std::unique_lock<std::mutex> lock(mu_);
-    return changed_.wait_for(lock, absl::ToChronoMilliseconds(kStepTimeout), condition);
-  }
-  std::mutex mu_;
-  std::condition_variable changed_;
-  std::map<std::string, uint64_t> enforced_;
-  std::map<std::string, int> delivered_;
+  vector_key key_ = {};
+  std::vector<KernelMap> maps_;
 };
 
-absl::StatusOr<v1::Reply> Call(Bus* bus, Executor* executor, const std::string& subject,
-                               const v1::Request& request) {
-  std::mutex mu;
-  std::condition_variable cv;
-  std::optional<absl::StatusOr<std::string>> answer;
-  bus->Request(subject, request.SerializeAsString(), kStepTimeout, executor,
-               [&](absl::StatusOr<std::string> a) {
-                 std::lock_guard<std::mutex> lock(mu);
-                 answer = std::move(a);
-                 cv.notify_one();
-               });
-  std::unique_lock<std::mutex> lock(mu);
-  cv.wait(lock, [&] { return answer.has_value(); });
-  TRIVIUM_RETURN_IF_ERROR(answer->status());
-  v1::Reply reply;
-  if (!reply.ParseFromString(**answer)) return absl::DataLossError("not a reply");
-  if (reply.code() != 0) return absl::Status(static_cast<absl::StatusCode>(reply.code()), reply.message());
-  return reply;
-}
-
-v1::Request NewRequest() {
-  v1::Request request;
-  request.set_request_id(RealRandom()->NewId().ToBytes());
-  request.set_source("trivium-latency");
-  request.set_deadline_ms(10000);
-  return request;
-}
-
-// Changes in turn: a policy's port, an endpoint that comes, one that goes.
-class Changes {
+// The change requests that the product is measured by.
+class Product {
  public:
-  explicit Changes(const Options& options) : options_(options) {}
-  // The verb and request of change `i`.
-  std::pair<std::string, v1::Request> Make(int i) {
-    v1::Request request = NewRequest();
-    if (i % 3 == 0) {
-      v1::Manifest* manifest = request.mutable_apply()->add_manifests();
-      manifest->set_file("latency.yaml");
-      manifest->set_text(
-          absl::StrCat("apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: latency, "
-                       "namespace: shop}\n"
-                       "spec:\n  podSelector: {matchLabels: {app: latency}}\n  ingress: [{ports: [{port: ",
-                       1000 + i, "}]}]\n"));
-      return {"apply", request};
+  static absl::StatusOr<std::unique_ptr<Product>> Connect(const MeshFiles& mesh, const std::string& cluster) {
+    std::unique_ptr<Product> product(new Product());
+    product->cluster_ = cluster;
+    for (const auto& [name, nats] : mesh.operators) {
+      if (name != cluster || product->people_ != nullptr) continue;
+      product->operator_ = nats.principal;
+      TRIVIUM_ASSIGN_OR_RETURN(product->people_, BareNats::Connect(nats));
     }
-    if (i % 3 == 1) {
-      uid_ = RealRandom()->NewId();
-      v1::AddEndpointRequest* add = request.mutable_add_endpoint();
-      add->set_uid(uid_.ToBytes());
-      add->set_namespace_("shop");
-      add->set_name(absl::StrCat("latency-", i));
-      add->set_node(options_.node);
-      (*add->mutable_labels())["app"] = "latency";
-      const std::vector<std::string> parts = absl::StrSplit(options_.ip_prefix, '.');
-      std::string ip;
-      for (const std::string& part : parts) ip.push_back(static_cast<char>(std::stoi(part)));
-      ip.push_back(static_cast<char>(200 + i % 50));
-      add->add_ips(ip);
-      return {"add-endpoint", request};
+    for (const AgentFiles& agent : mesh.agents) {
+      if (agent.cluster != cluster || product->node_ != nullptr) continue;
+      product->node_principal_ = agent.nats.principal;
+      product->node_name_ = agent.node;
+      TRIVIUM_ASSIGN_OR_RETURN(product->node_, BareNats::Connect(agent.nats));
     }
-    request.mutable_remove_endpoint()->set_uid(uid_.ToBytes());
-    request.mutable_remove_endpoint()->set_node(options_.node);
-    return {"remove-endpoint", request};
+    if (product->people_ == nullptr || product->node_ == nullptr) {
+      return absl::NotFoundError(absl::StrCat("no operator or no node of ", cluster, " in the mesh's files"));
+    }
+    return product;
+  }
+
+  // Change number `i`: two of four change a policy, one adds an endpoint, one removes it again. The revision.
+  absl::StatusOr<uint64_t> Change(int i) {
+    switch (i % 4) {
+      case 0:
+      case 2:
+        return ApplyPolicy(i);
+      case 1:
+        return AddEndpoint();
+      default:
+        return RemoveEndpoint();
+    }
+  }
+
+  absl::Status CleanUp() {
+    TRIVIUM_RETURN_IF_ERROR(RemoveEndpoint().status());
+    v1::Request request;
+    request.mutable_delete_()->set_kind("NetworkPolicy");
+    request.mutable_delete_()->set_namespace_("shop");
+    request.mutable_delete_()->set_name("measured");
+    return Ask(people_.get(), operator_, "delete", std::move(request)).status();
   }
 
  private:
-  const Options& options_;
-  Id128 uid_;
+  absl::StatusOr<uint64_t> ApplyPolicy(int i) {
+    v1::Request request;
+    v1::Manifest& manifest = *request.mutable_apply()->add_manifests();
+    manifest.set_file("measured.yaml");
+    // Opens a port to a network that nobody is in, another one each time: a change of a real pod's rules.
+    manifest.set_text(absl::StrCat(
+        "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: measured, namespace: shop}\n"
+        "spec:\n  podSelector: {matchLabels: {app: frontend}}\n  ingress:\n"
+        "  - from: [{ipBlock: {cidr: 203.0.113.0/24}}]\n    ports: [{port: ",
+        10000 + i, "}]\n"));
+    return Ask(people_.get(), operator_, "apply", std::move(request));
+  }
+
+  absl::StatusOr<uint64_t> AddEndpoint() {
+    v1::Request request;
+    v1::AddEndpointRequest& add = *request.mutable_add_endpoint();
+    endpoint_uid_ = RealRandom()->NewId().ToBytes();
+    add.set_uid(endpoint_uid_);
+    add.set_namespace_("shop");
+    add.set_name("measured");
+    add.set_node(node_name_);
+    (*add.mutable_labels())["app"] = "measured";
+    add.add_ips(std::string("\x0a\x01\x01\xfa",
+                            4));  // 10.1.1.250: in the first node's network, beyond the demo's pods
+    return Ask(node_.get(), node_principal_, "add_endpoint", std::move(request));
+  }
+
+  absl::StatusOr<uint64_t> RemoveEndpoint() {
+    if (endpoint_uid_.empty()) return 0;
+    v1::Request request;
+    request.mutable_remove_endpoint()->set_uid(endpoint_uid_);
+    request.mutable_remove_endpoint()->set_node(node_name_);
+    endpoint_uid_.clear();
+    return Ask(node_.get(), node_principal_, "remove_endpoint", std::move(request));
+  }
+
+  absl::StatusOr<uint64_t> Ask(BareNats* nats, const std::string& principal, const char* verb,
+                               v1::Request request) {
+    request.set_request_id(RealRandom()->NewId().ToBytes());
+    request.set_source("trivium-latency");
+    request.set_deadline_ms(5000);
+    TRIVIUM_ASSIGN_OR_RETURN(const std::string answer,
+                             nats->Request(subjects::Api(cluster_, principal, verb),
+                                           request.SerializeAsString(), absl::Seconds(5)));
+    v1::Reply reply;
+    if (!reply.ParseFromString(answer)) return absl::DataLossError("a reply that cannot be read");
+    if (reply.code() != 0) return absl::Status(static_cast<absl::StatusCode>(reply.code()), reply.message());
+    return reply.revision();
+  }
+
+  std::string cluster_;
+  std::string operator_;
+  std::string node_principal_;
+  std::string node_name_;
+  std::string endpoint_uid_;
+  std::unique_ptr<BareNats> people_;
+  std::unique_ptr<BareNats> node_;
 };
 
-struct PgDeleter {
-  void operator()(PGconn* c) const { PQfinish(c); }
-  void operator()(PGresult* r) const { PQclear(r); }
-};
-
-absl::Status Run(const Options& options) {
-  Clock* clock = RealClock();
-  LoopExecutor executor("latency");
-  Events events;
-  TRIVIUM_ASSIGN_OR_RETURN(const cli::Config config, cli::LoadConfig(options.config));
-  TRIVIUM_ASSIGN_OR_RETURN(const cli::Context from, cli::PickContext(config, options.from, ""));
-
-  std::set<std::string> agents;
-  std::map<std::string, int> clusters;  // and how many agents each has
-  for (absl::string_view agent : absl::StrSplit(options.agents, ',')) {
-    agents.insert(std::string(agent));
-    ++clusters[std::string(agent.substr(0, agent.find('/')))];
-  }
-
-  // One follower for each agent, connected like it: they stand for the floor's subscribers.
-  std::vector<std::unique_ptr<NatsBus>> followers;
-  for (const auto& [cluster, count] : clusters) {
-    TRIVIUM_ASSIGN_OR_RETURN(const cli::Context context, cli::PickContext(config, "", cluster));
-    for (int i = 0; i < count; ++i) {
-      NatsOptions nats;
-      nats.servers = context.nats.servers;
-      nats.ca = context.nats.ca;
-      nats.cert = context.nats.cert;
-      nats.key = context.nats.key;
-      nats.principal = context.principal;
-      TRIVIUM_ASSIGN_OR_RETURN(std::unique_ptr<NatsBus> bus, NatsBus::Create(nats));
-      TRIVIUM_RETURN_IF_ERROR(bus->Subscribe(subjects::kFeedAndHeads, "", &executor, [&](Message m) {
-        if (m.subject != subjects::kHeads) return;
-        v1::Heads heads;
-        if (heads.ParseFromString(m.payload) && heads.region() == "trivium-latency")
-          events.Delivered(heads.instance());
-      }));
-      if (i == 0) {
-        TRIVIUM_RETURN_IF_ERROR(
-            bus->Subscribe(subjects::EveryAgentStatus(cluster), "", &executor, [&events, &from](Message m) {
-              v1::AgentStatus status;
-              if (!status.ParseFromString(m.payload)) return;
-              for (const v1::AppliedCluster& applied : status.applied()) {
-                if (applied.cluster() == from.cluster) {
-                  events.Enforced(absl::StrCat(status.cluster(), "/", status.node()), applied.enforced());
-                }
-              }
-            }));
-      }
-      TRIVIUM_RETURN_IF_ERROR(bus->Flush(kStepTimeout));
-      followers.push_back(std::move(bus));
+// The same three steps with nothing around them.
+class Floor {
+ public:
+  // One bare subscriber beside every agent, on the agent's own server and as the agent's own principal; the
+  // publisher stands on the control plane's server. What is published is the cluster's last real message:
+  // agents know it.
+  static absl::StatusOr<std::unique_ptr<Floor>> Open(const MeshFiles& mesh,
+                                                     const ControlPlaneFiles& control_plane) {
+    std::unique_ptr<Floor> floor(new Floor());
+    floor->subject_ = subjects::Feed(control_plane.cluster);
+    for (const AgentFiles& agent : mesh.agents) {
+      TRIVIUM_ASSIGN_OR_RETURN(std::unique_ptr<BareNats> subscriber, BareNats::Connect(agent.nats));
+      TRIVIUM_RETURN_IF_ERROR(subscriber->Subscribe(
+          floor->subject_, [raw = floor.get()](absl::string_view payload) { raw->Received(payload); }));
+      TRIVIUM_RETURN_IF_ERROR(subscriber->Flush(absl::Seconds(5)));
+      floor->subscribers_.push_back(std::move(subscriber));
     }
+    TRIVIUM_ASSIGN_OR_RETURN(floor->publisher_, BareNats::Connect(control_plane.nats));
+    TRIVIUM_ASSIGN_OR_RETURN(KernelMap map,
+                             KernelMap::CreateHash(sizeof(ipcache_key), sizeof(ipcache_value), 1024));
+    floor->map_ = std::make_unique<KernelMap>(std::move(map));
+    floor->sql_ = PQconnectdb(control_plane.sql.c_str());
+    if (PQstatus(floor->sql_) != CONNECTION_OK) return absl::UnavailableError(PQerrorMessage(floor->sql_));
+    TRIVIUM_RETURN_IF_ERROR(floor->Execute("DROP TABLE IF EXISTS latency_floor"));
+    TRIVIUM_RETURN_IF_ERROR(
+        floor->Execute("CREATE TABLE latency_floor (n INT8 PRIMARY KEY, v BYTEA NOT NULL)"));
+    return floor;
   }
-  NatsOptions asker_options;
-  asker_options.servers = from.nats.servers;
-  asker_options.ca = from.nats.ca;
-  asker_options.cert = from.nats.cert;
-  asker_options.key = from.nats.key;
-  asker_options.principal = from.principal;
-  TRIVIUM_ASSIGN_OR_RETURN(const std::unique_ptr<NatsBus> asker, NatsBus::Create(asker_options));
-  TRIVIUM_RETURN_IF_ERROR(asker->Flush(kStepTimeout));
+  ~Floor() {
+    subscribers_.clear();
+    if (sql_ != nullptr) PQfinish(sql_);
+  }
 
-  // ---- ours ----
-  std::vector<double> committed, written;
-  Changes changes(options);
-  for (int i = 0; i < options.changes; ++i) {
-    const auto [verb, request] = changes.Make(i);
-    const absl::Duration start = clock->Monotonic();
-    TRIVIUM_ASSIGN_OR_RETURN(
-        const v1::Reply reply,
-        Call(asker.get(), &executor, subjects::Api(from.cluster, from.principal, verb), request));
-    committed.push_back(Ms(clock->Monotonic() - start));
-    if (!events.WaitEnforced(agents, reply.revision())) {
-      return absl::DeadlineExceededError(
-          absl::StrCat("revision ", reply.revision(), " did not reach every agent"));
+  // Times of the three steps and of all together, in milliseconds; the last real message must have been
+  // received.
+  struct Times {
+    double sql, nats, map, all;
+  };
+  absl::StatusOr<Times> Run(int i) {
+    std::string payload;
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      payload = last_;
     }
-    written.push_back(Ms(clock->Monotonic() - start));
+    if (payload.empty()) return absl::FailedPreconditionError("no message of the cluster was received yet");
+    Times times;
+    const Clock::time_point start = Clock::now();
+    TRIVIUM_RETURN_IF_ERROR(Execute(
+        absl::StrCat("INSERT INTO latency_floor VALUES (", i, ", decode(repeat('ab', 300), 'hex'))")));
+    times.sql = MillisecondsSince(start);
+
+    const size_t goal = subscribers_.size();
+    received_.store(0);
+    const Clock::time_point published = Clock::now();
+    TRIVIUM_RETURN_IF_ERROR(publisher_->Publish(subject_, payload));
+    while (received_.load() < goal) {
+      if (MillisecondsSince(published) > 5000)
+        return absl::DeadlineExceededError("a bare publish did not arrive");
+      std::this_thread::sleep_for(std::chrono::microseconds(50));
+    }
+    times.nats = MillisecondsSince(published);
+
+    const Clock::time_point writing = Clock::now();
+    ipcache_key key = {};
+    key.space = static_cast<uint32_t>(i % 1000);
+    const ipcache_value value = {};
+    TRIVIUM_RETURN_IF_ERROR(map_->Update(&key, &value));
+    times.map = MillisecondsSince(writing);
+    times.all = MillisecondsSince(start);
+    return times;
   }
 
-  // ---- the floor ----
-  TRIVIUM_ASSIGN_OR_RETURN(const std::string text, RealFiles()->Read(options.publisher));
-  TRIVIUM_ASSIGN_OR_RETURN(const YamlSection publisher_config, YamlSection::Parse(text, options.publisher));
-  NatsOptions publisher_options;
-  std::string instance, cluster;
-  TRIVIUM_RETURN_IF_ERROR(publisher_config.Text("instance", &instance));
-  TRIVIUM_RETURN_IF_ERROR(publisher_config.Text("cluster", &cluster));
-  TRIVIUM_ASSIGN_OR_RETURN(const YamlSection nats, publisher_config.Section("nats"));
-  TRIVIUM_RETURN_IF_ERROR(nats.TextList("servers", &publisher_options.servers));
-  TRIVIUM_RETURN_IF_ERROR(nats.File("ca", &publisher_options.ca));
-  TRIVIUM_RETURN_IF_ERROR(nats.File("cert", &publisher_options.cert));
-  TRIVIUM_RETURN_IF_ERROR(nats.File("key", &publisher_options.key));
-  publisher_options.principal = Principal{cluster, "cp", instance}.ToString();
-  TRIVIUM_ASSIGN_OR_RETURN(const std::unique_ptr<NatsBus> publisher, NatsBus::Create(publisher_options));
-  TRIVIUM_RETURN_IF_ERROR(publisher->Flush(kStepTimeout));
+  absl::Status CleanUp() { return Execute("DROP TABLE IF EXISTS latency_floor"); }
 
-  const std::string conninfo =
-      absl::StrCat("host=", options.sql_host, " port=", options.sql_port,
-                   " dbname=trivium user=trivium_writer sslmode=verify-full", " sslrootcert='",
-                   options.sql_certificates, "/ca.crt' sslcert='", options.sql_certificates,
-                   "/trivium_writer.crt' sslkey='", options.sql_certificates, "/trivium_writer.key'");
-  const std::unique_ptr<PGconn, PgDeleter> sql(PQconnectdb(conninfo.c_str()));
-  auto execute = [&](const char* statement) -> absl::Status {
-    const std::unique_ptr<PGresult, PgDeleter> result(PQexec(sql.get(), statement));
-    const ExecStatusType status = PQresultStatus(result.get());
+ private:
+  void Received(absl::string_view payload) {
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      last_.assign(payload.data(), payload.size());
+    }
+    received_.fetch_add(1);
+  }
+
+  absl::Status Execute(const std::string& statement) {
+    PGresult* result = PQexec(sql_, statement.c_str());
+    const auto clear = absl::MakeCleanup([result] { PQclear(result); });
+    const ExecStatusType status = PQresultStatus(result);
     if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK) return absl::OkStatus();
-    return absl::InternalError(absl::StrCat(statement, ": ", PQerrorMessage(sql.get())));
-  };
-  TRIVIUM_RETURN_IF_ERROR(
-      execute("CREATE TABLE IF NOT EXISTS latency_floor (id INT8 PRIMARY KEY, n INT8 NOT NULL)"));
-  TRIVIUM_RETURN_IF_ERROR(execute("INSERT INTO latency_floor VALUES (1, 0) ON CONFLICT (id) DO NOTHING"));
-  TRIVIUM_RETURN_IF_ERROR(execute("PREPARE floor AS UPDATE latency_floor SET n = n + 1 WHERE id = 1"));
-
-  const int map = bpf_map_create(BPF_MAP_TYPE_HASH, "latency_floor", sizeof(ipcache_key),
-                                 sizeof(ipcache_value), 1024, nullptr);
-  if (map < 0) return absl::ErrnoToStatus(-map, "create a map");
-
-  std::vector<double> sql_ms, nats_ms, map_ms, floor;
-  for (int i = 0; i < options.changes; ++i) {
-    absl::Duration start = clock->Monotonic();
-    TRIVIUM_RETURN_IF_ERROR(execute("EXECUTE floor"));
-    sql_ms.push_back(Ms(clock->Monotonic() - start));
-
-    v1::Heads heads;  // a beacon that names no cluster: its readers learn nothing from it
-    heads.set_region("trivium-latency");
-    heads.set_instance(absl::StrCat(i));
-    const std::string payload = heads.SerializeAsString();
-    start = clock->Monotonic();
-    TRIVIUM_RETURN_IF_ERROR(publisher->Publish(subjects::kHeads, payload));
-    if (!events.WaitDelivered(heads.instance(), static_cast<int>(followers.size()))) {
-      return absl::DeadlineExceededError("a bare publish did not reach every subscriber");
-    }
-    nats_ms.push_back(Ms(clock->Monotonic() - start));
-
-    ipcache_key key{};
-    ipcache_value value{};
-    key.space = static_cast<uint32_t>(i);
-    start = clock->Monotonic();
-    if (const int error = bpf_map_update_elem(map, &key, &value, BPF_ANY); error != 0) {
-      return absl::ErrnoToStatus(-error, "write a map");
-    }
-    map_ms.push_back(Ms(clock->Monotonic() - start));
-    floor.push_back(sql_ms.back() + nats_ms.back() + map_ms.back());
+    return absl::InternalError(PQresultErrorMessage(result));
   }
-  close(map);
-  TRIVIUM_RETURN_IF_ERROR(execute("DROP TABLE latency_floor"));
 
-  nlohmann::json rows = nlohmann::json::array();
-  auto row = [&](const char* name, const std::vector<double>& values) {
-    rows.push_back(
-        {{"name", name}, {"p50_ms", Percentile(values, 0.5)}, {"p99_ms", Percentile(values, 0.99)}});
-  };
-  row("request to commit", committed);
-  row("request to the last agent's written map", written);
-  row("floor: SQL commit", sql_ms);
-  row("floor: NATS publish to the last subscriber", nats_ms);
-  row("floor: map write", map_ms);
-  row("floor: the three together", floor);
-  const nlohmann::json out = {{"changes", written.size()},
-                              {"agents", agents.size()},
-                              {"rows", rows},
-                              {"ratio", Percentile(written, 0.5) / Percentile(floor, 0.5)}};
-  std::cout << out.dump() << "\n";
-  return absl::OkStatus();
+  std::string subject_;
+  std::unique_ptr<BareNats> publisher_;
+  std::unique_ptr<KernelMap> map_;
+  PGconn* sql_ = nullptr;
+  std::mutex mutex_;
+  std::string last_;
+  std::atomic<size_t> received_{0};
+  std::vector<std::unique_ptr<BareNats>> subscribers_;  // last: their handlers use what is above
+};
+
+absl::StatusOr<nlohmann::json> Measure(const Options& options) {
+  TRIVIUM_ASSIGN_OR_RETURN(const MeshFiles mesh, ReadMeshFiles(options.mesh));
+  const auto control_plane = std::find_if(mesh.control_planes.begin(), mesh.control_planes.end(),
+                                          [&](const auto& one) { return one.cluster == options.cluster; });
+  if (control_plane == mesh.control_planes.end()) {
+    return absl::NotFoundError(absl::StrCat("no control plane of ", options.cluster, " in ", options.mesh));
+  }
+  TRIVIUM_ASSIGN_OR_RETURN(const auto watcher, Watcher::Open(mesh, control_plane->cluster_id));
+  TRIVIUM_ASSIGN_OR_RETURN(const auto product, Product::Connect(mesh, options.cluster));
+  TRIVIUM_ASSIGN_OR_RETURN(const auto floor, Floor::Open(mesh, *control_plane));
+
+  std::vector<double> answered, enforced, sql, nats, map, bare;
+  constexpr int kWarmUp = 8;
+  for (int i = 0; i < options.changes + kWarmUp; ++i) {
+    // The answer comes on the agents' heels or before: both are watched at once, by two threads.
+    const uint64_t next = watcher->Lowest() + 1;
+    const Clock::time_point start = Clock::now();
+    double written_after = 0;
+    bool written = false;
+    std::thread watch([&] {
+      written = watcher->WaitFor(next, std::chrono::seconds(10));
+      written_after = MillisecondsSince(start);
+    });
+    const absl::StatusOr<uint64_t> revision = product->Change(i);
+    const double answered_after = MillisecondsSince(start);
+    watch.join();
+    TRIVIUM_RETURN_IF_ERROR(Annotate(revision.status(), absl::StrCat("change ", i)));
+    if (!written) {
+      return absl::DeadlineExceededError(
+          absl::StrCat("change ", i, " (revision ", *revision, ") is not in every map"));
+    }
+    if (*revision != next) {
+      return absl::AbortedError(
+          absl::StrCat("somebody else changes ", options.cluster, " during the measurement"));
+    }
+    TRIVIUM_ASSIGN_OR_RETURN(const Floor::Times times, floor->Run(i));
+    if (i < kWarmUp) continue;
+    answered.push_back(answered_after);
+    enforced.push_back(written_after);
+    sql.push_back(times.sql);
+    nats.push_back(times.nats);
+    map.push_back(times.map);
+    bare.push_back(times.all);
+  }
+  TRIVIUM_RETURN_IF_ERROR(floor->CleanUp());
+  TRIVIUM_RETURN_IF_ERROR(product->CleanUp());
+
+  nlohmann::json out;
+  out["changes"] = enforced.size();
+  out["agents"] = mesh.agents.size();
+  out["rows"] = {Row("request to answer (committed)", answered),
+                 Row("request to the last agent's map", enforced),
+                 Row("floor: SQL commit", sql),
+                 Row("floor: NATS to the last subscriber", nats),
+                 Row("floor: map write", map),
+                 Row("floor: all three", bare)};
+  out["ratio"] = out["rows"][1]["p50_ms"].get<double>() / out["rows"][5]["p50_ms"].get<double>();
+  return out;
 }
 
 }  // namespace
-}  // namespace trivium
+}  // namespace trivium::bench
 
 int main(int argc, char** argv) {
-  trivium::Options options;
-  CLI::App app("From request to written map, beside the floor, on a running mesh", "trivium-latency");
-  app.add_option("--config", options.config, "triviumctl.yaml")->required();
-  app.add_option("--from", options.from, "The context whose cluster is changed")->required();
-  app.add_option("--agents", options.agents, "cluster/node, comma-separated: all that must have each change")
-      ->required();
-  app.add_option("--publisher", options.publisher, "A control plane's configuration, for the floor's publish")
-      ->required();
-  app.add_option("--sql-host", options.sql_host, "The database's host")->required();
-  app.add_option("--sql-port", options.sql_port, "The database's port");
-  app.add_option("--sql-certificates", options.sql_certificates,
-                 "Folder with ca.crt and trivium_writer.crt|key")
-      ->required();
-  app.add_option("--changes", options.changes, "How many changes");
-  app.add_option("--node", options.node, "The node that the endpoints are said to be on");
-  app.add_option("--ip-prefix", options.ip_prefix, "First three parts of the endpoints' addresses: 10.1.1")
-      ->required();
+  trivium::bench::Options options;
+  CLI::App app("From request to written map on a running mesh, beside the floor of its servers");
+  app.add_option("--mesh", options.mesh, "The folder that `triviumctl mesh init` wrote")->required();
+  app.add_option("--cluster", options.cluster, "Whose policies and endpoints change")->required();
+  app.add_option("--changes", options.changes, "How many")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 100000));
   CLI11_PARSE(app, argc, argv);
-  if (const absl::Status status = trivium::Run(options); !status.ok()) {
-    std::cerr << "trivium-latency: " << status << "\n";
+  const auto result = trivium::bench::Measure(options);
+  if (!result.ok()) {
+    std::cerr << "trivium-latency: " << result.status().message() << "\n";
     return 1;
   }
+  std::cout << result->dump(2) << "\n";
   return 0;
 }
