@@ -22,6 +22,9 @@
 
 #define INLINE static __always_inline
 #define NOINLINE static __attribute__((noinline))
+/* Verified once, on its own, instead of for every state of every caller: for the large ones. Takes the
+ * context, numbers, and pointers to structs that may be null as far as the verifier knows. */
+#define GLOBAL __attribute__((noinline))
 #define unlikely(x) __builtin_expect(!!(x), 0)
 #define memcpy __builtin_memcpy
 #define memset __builtin_memset

@@ -125,7 +125,7 @@ INLINE void ct_deny(const struct ct_key* key, const struct ct_value* value) {
 
 /* Does this ICMP error speak of a flow that is allowed now? It passes whoever sent it: any router may. */
 NOINLINE bool ct_related(struct __sk_buff* skb, const struct flow* f) {
-  struct packet about;
+  struct packet about = {};
   const bool v6 = f->packet.family == FAMILY_IPV6;
   if (parse_packet(skb, &about, f->packet.l4 + 8, true, v6)) return false;
   /* The packet that the error is about went the other way, and the error goes to who sent it. */
@@ -142,7 +142,8 @@ NOINLINE bool ct_related(struct __sk_buff* skb, const struct flow* f) {
 
 /* Judges the packet for f->endpoint in f->direction with its peer's f->identity. 0: it passes; else the
  * reason. */
-NOINLINE int judge(struct __sk_buff* skb, struct flow* f) {
+GLOBAL int judge(struct __sk_buff* skb, struct flow* f) {
+  if (!f) return DROP_MALFORMED;
   const struct packet* p = &f->packet;
   if ((p->flags & PACKET_ICMP_ERROR) && ct_related(skb, f)) return 0;
 

@@ -12,6 +12,7 @@ struct flow {
   __u32 cookie;
   __u8 direction; /* of this packet, as seen from the endpoint */
   __u8 audited;   /* would have been dropped */
+  __u8 pad[2];
 };
 
 #endif /* TRIVIUM_BPF_LIB_FLOW_H_ */

@@ -148,7 +148,8 @@ INLINE int parse_sctp_chunk(struct __sk_buff* skb, struct packet* p) {
 }
 
 /* The IP packet that starts at `offset`. 0 or a drop reason; what was read until then is in `p`. */
-NOINLINE int parse_packet(struct __sk_buff* skb, struct packet* p, __u32 offset, bool inner, bool ipv6) {
+GLOBAL int parse_packet(struct __sk_buff* skb, struct packet* p, __u32 offset, bool inner, bool ipv6) {
+  if (!p) return DROP_MALFORMED;
   memset(p, 0, sizeof(*p));
   const int reason = ipv6 ? parse_ipv6(skb, p, offset, inner) : parse_ipv4(skb, p, offset, inner);
   if (reason) return reason;
