@@ -41,7 +41,7 @@ class Demo:
         """Until every agent enforces every cluster's head."""
         def behind():
             statuses = [self.mesh.status(c.name) for c in self.mesh.clusters]
-            return all(s is not None and s["in_step"] for s in statuses)
+            return all(s is not None and s["inStep"] for s in statuses)
         wait_until("every agent to enforce every head", behind, 60)
 
     # ---- reachability ------------------------------------------------------------------------------------------
@@ -72,11 +72,7 @@ class Demo:
         step(f"From request to written map, over {changes} endpoint and policy changes")
         m = self.mesh
         out = sh("nsenter", f"--net=/run/netns/{m.underlay.netns}", m.build / "bench" / "trivium-latency",
-                 "--config", m.made / "triviumctl.yaml", "--from", "aws-euw2", "--changes", changes,
-                 "--agents", ",".join(f"{c}/{n}" for c, n in m.node_numbers),
-                 "--sql-host", m.underlay.address, "--sql-port", m.sql_port, "--sql-certificates", m.made / "sql",
-                 "--publisher", m.made / "controlplane" / "aws-euw2-cp1.yaml", "--node", "n1", "--ip-prefix", "10.1.1",
-                 timeout=120)
+                 "--mesh", m.made, "--cluster", "aws-euw2", "--changes", changes, timeout=120)
         result = json.loads(out)
         for row in result["rows"]:
             detail(f"{row['name']:<46} p50 {row['p50_ms']:7.2f} ms   p99 {row['p99_ms']:7.2f} ms")

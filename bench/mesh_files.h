@@ -1,0 +1,36 @@
+// What `triviumctl mesh init` wrote, as far as measurements need it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "bench/bare_nats.h"
+
+namespace trivium::bench {
+
+struct AgentFiles {
+  std::string cluster;
+  std::string node;
+  std::string pin_root;
+  BareNatsOptions nats;
+};
+
+struct ControlPlaneFiles {
+  std::string cluster;
+  uint32_t cluster_id = 0;
+  BareNatsOptions nats;
+  std::string sql;  // a libpq connection string
+};
+
+struct MeshFiles {
+  std::vector<AgentFiles> agents;
+  std::vector<ControlPlaneFiles> control_planes;
+  std::vector<std::pair<std::string, BareNatsOptions>> operators;  // by cluster
+};
+
+// `folder`: what was given to -o.
+absl::StatusOr<MeshFiles> ReadMeshFiles(const std::string& folder);
+
+}  // namespace trivium::bench
