@@ -1,0 +1,191 @@
+#include "controlplane/store/sql_reads.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <limits>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "controlplane/db/statements.h"
+#include "controlplane/store/object_rows.h"
+#include "schema/digest.h"
+
+namespace trivium {
+namespace {
+
+int64_t Signed(uint64_t value) {
+  return static_cast<int64_t>(std::min<uint64_t>(value, std::numeric_limits<int64_t>::max()));
+}
+
+v1::Head ToHead(const std::string& cluster, const StoredHead& stored) {
+  v1::Head head;
+  head.set_cluster(cluster);
+  head.set_epoch(stored.epoch);
+  head.set_revision(stored.revision);
+  head.set_batch(stored.last_batch.ToBytes());
+  head.set_digest(stored.digest.ToBytes());
+  head.set_log_floor(stored.log_floor);
+  return head;
+}
+
+// One read per kind, in the order of ObjectTables().
+void AddObjectReads(const ClusterRef& cluster, Pipeline* pipeline) {
+  for (const ObjectTable& table : ObjectTables()) pipeline->Add(*table.read, ClusterParams(cluster));
+}
+
+// The results of AddObjectReads, from `first` on, as objects; the digest over them.
+absl::StatusOr<Id128> CollectObjects(const ClusterRef& cluster, const std::vector<SqlResult>& results,
+                                     size_t first, v1::Snapshot* snapshot) {
+  Digest digest;
+  for (size_t t = 0; t < ObjectTables().size(); ++t) {
+    const v1::Kind kind = ObjectTables()[t].kind;
+    const SqlResult& rows = results[first + t];
+    for (int i = 0; i < rows.rows(); ++i) {
+      v1::SnapshotObject* object = snapshot->add_objects();
+      object->set_revision(static_cast<uint64_t>(rows.Int(i, 0)));
+      if (!object->mutable_object()->ParseFromString(rows.Bytes(i, 1)) || KindOf(object->object()) != kind) {
+        return absl::DataLossError(absl::StrCat("row ", i, " of the ", KindName(kind), " objects of ",
+                                                cluster.name, " holds no ", KindName(kind)));
+      }
+      digest.Add(KeyHash(kind, KeyOf(object->object()).key), object->revision());
+    }
+  }
+  return digest.value();
+}
+
+}  // namespace
+
+Params ClusterParams(const ClusterRef& cluster) { return Params().Int(cluster.home).Int(cluster.cluster_id); }
+
+absl::StatusOr<StoredHead> HeadOf(const ClusterRef& cluster, const SqlResult& result) {
+  if (result.rows() == 0) {
+    return absl::NotFoundError(absl::StrCat("cluster ", cluster.name, " (", cluster.cluster_id, " of home ",
+                                            cluster.home, ") has no row: open it first"));
+  }
+  StoredHead head;
+  head.epoch = static_cast<uint64_t>(result.Int(0, 0));
+  head.revision = static_cast<uint64_t>(result.Int(0, 1));
+  head.prev_batch = result.Id(0, 2);
+  head.last_batch = result.Id(0, 3);
+  head.digest = result.Id(0, 4);
+  head.log_floor = static_cast<uint64_t>(result.Int(0, 5));
+  return head;
+}
+
+absl::StatusOr<StoredHead> OpenClusterOnce(Connection& connection, const ClusterRef& cluster) {
+  TRIVIUM_ASSIGN_OR_RETURN(
+      const std::vector<SqlResult> results,
+      connection.Run(Pipeline()
+                         .Add(sql::kOpenCluster, ClusterParams(cluster).Text(cluster.name).Id(Id128{}))
+                         .Add(sql::kReadHead, ClusterParams(cluster))));
+  TRIVIUM_ASSIGN_OR_RETURN(const StoredHead head, HeadOf(cluster, results[1]));
+  if (const std::string name = results[1].Bytes(0, 6); name != cluster.name) {
+    return absl::FailedPreconditionError(absl::StrCat("cluster ", cluster.cluster_id, " of home ",
+                                                      cluster.home, " is named ", name, ", not ",
+                                                      cluster.name));
+  }
+  return head;
+}
+
+absl::StatusOr<StoredHead> ReadHeadOnce(Connection& connection, const ClusterRef& cluster) {
+  TRIVIUM_ASSIGN_OR_RETURN(const std::vector<SqlResult> results,
+                           connection.Run(Pipeline().Add(sql::kReadHead, ClusterParams(cluster))));
+  return HeadOf(cluster, results[0]);
+}
+
+absl::StatusOr<std::vector<v1::Head>> ReadHeadsOnce(Connection& connection, uint32_t home,
+                                                    absl::Duration limit) {
+  TRIVIUM_ASSIGN_OR_RETURN(const std::vector<SqlResult> results,
+                           connection.Run(Pipeline().Add(sql::kReadHeads, Params().Int(home)), limit));
+  const SqlResult& rows = results[0];
+  std::vector<v1::Head> heads;
+  for (int i = 0; i < rows.rows(); ++i) {
+    StoredHead stored;
+    stored.epoch = static_cast<uint64_t>(rows.Int(i, 1));
+    stored.revision = static_cast<uint64_t>(rows.Int(i, 2));
+    stored.last_batch = rows.Id(i, 3);
+    stored.digest = rows.Id(i, 4);
+    stored.log_floor = static_cast<uint64_t>(rows.Int(i, 5));
+    heads.push_back(ToHead(rows.Bytes(i, 0), stored));
+  }
+  return heads;
+}
+
+absl::StatusOr<std::vector<LogRow>> ReadLogOnce(Connection& connection, const ClusterRef& cluster,
+                                                uint64_t after, size_t limit, size_t max_bytes) {
+  TRIVIUM_ASSIGN_OR_RETURN(
+      const std::vector<SqlResult> results,
+      connection.Run(
+          Pipeline()
+              .BeginSnapshot()
+              .Add(sql::kReadHead, ClusterParams(cluster))
+              .Add(sql::kReadLog,
+                   ClusterParams(cluster).Int(Signed(after)).Int(Signed(limit)).Int(Signed(max_bytes)))
+              .Commit()));
+  TRIVIUM_ASSIGN_OR_RETURN(const StoredHead head, HeadOf(cluster, results[1]));
+  if (after < head.log_floor) {
+    return absl::OutOfRangeError(absl::StrCat("the log of ", cluster.name, " starts after revision ",
+                                              head.log_floor, "; asked for what follows ", after));
+  }
+  const SqlResult& rows = results[2];
+  std::vector<LogRow> log;
+  for (int i = 0; i < rows.rows(); ++i) {
+    log.push_back({static_cast<uint64_t>(rows.Int(i, 0)), rows.Bytes(i, 1)});
+    if (log.back().revision != after + log.size()) {
+      return absl::DataLossError(absl::StrCat("the log of ", cluster.name, " lacks revision ",
+                                              after + log.size(), " and goes on with ", log.back().revision));
+    }
+  }
+  if (log.empty() && limit > 0 && after < head.revision) {
+    return absl::DataLossError(absl::StrCat("the log of ", cluster.name, " ends at revision ", after,
+                                            " and its head is at ", head.revision));
+  }
+  return log;
+}
+
+absl::StatusOr<v1::Snapshot> ReadSnapshotOnce(Connection& connection, const ClusterRef& cluster) {
+  Pipeline pipeline;
+  pipeline.BeginSnapshot().Add(sql::kReadHead, ClusterParams(cluster));
+  AddObjectReads(cluster, &pipeline);
+  pipeline.Commit();
+  TRIVIUM_ASSIGN_OR_RETURN(const std::vector<SqlResult> results, connection.Run(pipeline));
+  TRIVIUM_ASSIGN_OR_RETURN(const StoredHead head, HeadOf(cluster, results[1]));
+  v1::Snapshot snapshot;
+  *snapshot.mutable_head() = ToHead(cluster.name, head);
+  TRIVIUM_ASSIGN_OR_RETURN(const Id128 digest, CollectObjects(cluster, results, 2, &snapshot));
+  if (digest != head.digest) {
+    return absl::DataLossError(absl::StrCat("the objects of ", cluster.name, " at revision ", head.revision,
+                                            " have the digest ", digest.ToHex(), ", their head has ",
+                                            head.digest.ToHex()));
+  }
+  return snapshot;
+}
+
+absl::StatusOr<StoredHead> BumpEpochOnce(Connection& connection, const ClusterRef& cluster,
+                                         uint64_t unix_seconds) {
+  Pipeline raise;
+  raise.Begin().Add(sql::kRaiseEpoch, ClusterParams(cluster).Int(Signed(unix_seconds)));
+  AddObjectReads(cluster, &raise);
+  TRIVIUM_ASSIGN_OR_RETURN(const std::vector<SqlResult> results, connection.Run(raise));
+  v1::Snapshot objects;
+  absl::StatusOr<StoredHead> head = HeadOf(cluster, results[1]);
+  const absl::StatusOr<Id128> digest = CollectObjects(cluster, results, 2, &objects);
+  if (!head.ok() || !digest.ok()) {
+    const absl::Status rolled_back = connection.Run(Pipeline().AddText("ROLLBACK")).status();
+    if (!rolled_back.ok()) return rolled_back;
+    return head.ok() ? digest.status() : head.status();
+  }
+  if (head->digest != *digest) {
+    spdlog::warn("store: digest computed anew cluster={} revision={} was={} is={}", cluster.name,
+                 head->revision, head->digest.ToHex(), digest->ToHex());
+    head->digest = *digest;
+  }
+  TRIVIUM_RETURN_IF_ERROR(
+      connection.Run(Pipeline().Add(sql::kSetDigest, ClusterParams(cluster).Id(*digest)).Commit()).status());
+  return head;
+}
+
+}  // namespace trivium

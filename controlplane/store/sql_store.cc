@@ -1,0 +1,238 @@
+#include "controlplane/store/sql_store.h"
+
+#include <algorithm>
+#include <functional>
+#include <limits>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "controlplane/db/sql_state.h"
+#include "controlplane/db/statements.h"
+#include "controlplane/store/agent_rows.h"
+#include "controlplane/store/commit_plan.h"
+#include "controlplane/store/object_rows.h"
+#include "controlplane/store/sql_reads.h"
+
+namespace trivium {
+namespace {
+
+SqlPool::Options WithStatements(SqlPool::Options options) {
+  std::function<absl::Status(Connection&)> check = std::move(options.on_connect);
+  options.on_connect = [check](Connection& connection) -> absl::Status {
+    if (check != nullptr) TRIVIUM_RETURN_IF_ERROR(check(connection));
+    return connection.Prepare(sql::All());
+  };
+  return options;
+}
+
+// The compare-and-set found another head. The log says whether that is this very batch, committed by an
+// earlier attempt whose answer was lost.
+absl::Status ResolveLostRace(Connection& connection, const CommitRequest& request) {
+  const uint64_t revision = request.batch.revision;
+  TRIVIUM_ASSIGN_OR_RETURN(
+      const std::vector<SqlResult> results,
+      connection.Run(
+          Pipeline()
+              .BeginSnapshot()
+              .Add(sql::kReadHead, ClusterParams(request.cluster))
+              .Add(sql::kReadLogBatch, ClusterParams(request.cluster).Int(static_cast<int64_t>(revision)))
+              .Commit()));
+  TRIVIUM_ASSIGN_OR_RETURN(const StoredHead head, HeadOf(request.cluster, results[1]));
+  if (results[2].rows() > 0 && results[2].Id(0, 0) == request.batch.batch) return absl::OkStatus();
+  if (results[2].rows() == 0 && revision <= head.log_floor) {
+    return absl::DataLossError(absl::StrCat("the log was compacted past revision ", revision, " of ",
+                                            request.cluster.name, ": whether it holds the batch is unknown"));
+  }
+  return absl::AbortedError(absl::StrCat("cluster ", request.cluster.name, " is at epoch ", head.epoch,
+                                         " revision ", head.revision, ": another batch took the place"));
+}
+
+absl::Status CommitOnce(Connection& connection, const CommitRequest& request, const Pipeline& pipeline) {
+  const absl::Status status = connection.Run(pipeline).status();
+  const std::string state = SqlStateOf(status);
+  if (FailedStepOf(status) == kLogStep && (state == "23502" || state == "23505")) {
+    return ResolveLostRace(connection, request);
+  }
+  return status;
+}
+
+absl::Status CompactOnce(Connection& connection, const ClusterRef& cluster, int64_t floor,
+                         const std::string& keep_requests_since, int64_t step) {
+  TRIVIUM_RETURN_IF_ERROR(
+      connection.Run(Pipeline().Add(sql::kRaiseLogFloor, ClusterParams(cluster).Int(floor))).status());
+  TRIVIUM_ASSIGN_OR_RETURN(const StoredHead head, ReadHeadOnce(connection, cluster));
+  const int64_t reached = static_cast<int64_t>(head.log_floor);
+  auto repeat = [&](const Statement& statement, const Params& params) -> absl::Status {
+    while (true) {
+      TRIVIUM_ASSIGN_OR_RETURN(const std::vector<SqlResult> results,
+                               connection.Run(Pipeline().Add(statement, params)));
+      if (results[0].affected() < step) return absl::OkStatus();
+    }
+  };
+  TRIVIUM_RETURN_IF_ERROR(repeat(sql::kDeleteLogStep, ClusterParams(cluster).Int(reached).Int(step)));
+  return repeat(sql::kDeleteRequestsStep,
+                ClusterParams(cluster).Int(reached).Text(keep_requests_since).Int(step));
+}
+
+// SQL's text for a time; the ends of absl::Time as SQL's own.
+std::string TimeText(absl::Time time) {
+  if (time == absl::InfiniteFuture()) return "infinity";
+  if (time == absl::InfinitePast()) return "-infinity";
+  return absl::FormatTime(absl::RFC3339_full, time, absl::UTCTimeZone());
+}
+
+}  // namespace
+
+SqlStore::SqlStore(Options options, Random* random)
+    : options_(std::move(options)), pool_(std::make_unique<SqlPool>(WithStatements(options_.pool), random)) {}
+
+SqlStore::~SqlStore() = default;
+
+template <typename T>
+void SqlStore::Run(const std::string& what, absl::Duration limit, Executor* executor, Body<T> body,
+                   Callback<T> done) {
+  auto answer = std::make_shared<absl::StatusOr<T>>();
+  pool_->Run(
+      limit,
+      [answer, body = std::move(body)](Connection& connection) mutable {
+        *answer = body(connection);
+        return answer->status();
+      },
+      [answer, what, executor, alive = alive_.Watch(), done = std::move(done)](absl::Status status) mutable {
+        if (!status.ok()) *answer = Annotate(status, what);
+        executor->Post([answer, alive, done = std::move(done)]() mutable {
+          if (!alive.expired()) done(std::move(*answer));
+        });
+      });
+}
+
+void SqlStore::RunDone(const std::string& what, Executor* executor, SqlPool::Job body, Done done) {
+  Run<bool>(
+      what, options_.deadline, executor,
+      [body = std::move(body)](Connection& connection) mutable -> absl::StatusOr<bool> {
+        TRIVIUM_RETURN_IF_ERROR(body(connection));
+        return true;
+      },
+      [done = std::move(done)](absl::StatusOr<bool> answer) mutable { done(answer.status()); });
+}
+
+void SqlStore::OpenCluster(const ClusterRef& cluster, Executor* executor, Callback<StoredHead> done) {
+  Run<StoredHead>(
+      absl::StrCat("opening ", cluster.name), options_.deadline, executor,
+      [cluster](Connection& connection) { return OpenClusterOnce(connection, cluster); }, std::move(done));
+}
+
+void SqlStore::ReadHead(const ClusterRef& cluster, Executor* executor, Callback<StoredHead> done) {
+  Run<StoredHead>(
+      absl::StrCat("reading the head of ", cluster.name), options_.deadline, executor,
+      [cluster](Connection& connection) { return ReadHeadOnce(connection, cluster); }, std::move(done));
+}
+
+void SqlStore::ReadHeads(uint32_t home, Executor* executor, Callback<std::vector<v1::Head>> done) {
+  const absl::Duration limit = options_.heads_deadline;
+  Run<std::vector<v1::Head>>(
+      absl::StrCat("reading the heads of home ", home), limit, executor,
+      [home, limit](Connection& connection) { return ReadHeadsOnce(connection, home, limit); },
+      std::move(done));
+}
+
+void SqlStore::Commit(CommitRequest request, Executor* executor, Done done) {
+  absl::StatusOr<Pipeline> pipeline = PlanCommit(request);
+  const std::string what =
+      absl::StrCat("committing revision ", request.batch.revision, " of ", request.cluster.name);
+  if (!pipeline.ok()) {
+    executor->Post([status = Annotate(pipeline.status(), what), alive = alive_.Watch(),
+                    done = std::move(done)]() mutable {
+      if (!alive.expired()) done(std::move(status));
+    });
+    return;
+  }
+  auto shared =
+      std::make_shared<const std::pair<CommitRequest, Pipeline>>(std::move(request), *std::move(pipeline));
+  RunDone(
+      what, executor,
+      [shared](Connection& connection) { return CommitOnce(connection, shared->first, shared->second); },
+      std::move(done));
+}
+
+void SqlStore::ReadLog(const ClusterRef& cluster, uint64_t after, size_t limit, size_t max_bytes,
+                       Executor* executor, Callback<std::vector<LogRow>> done) {
+  Run<std::vector<LogRow>>(
+      absl::StrCat("reading the log of ", cluster.name), options_.deadline, executor,
+      [=](Connection& connection) { return ReadLogOnce(connection, cluster, after, limit, max_bytes); },
+      std::move(done));
+}
+
+void SqlStore::ReadSnapshot(const ClusterRef& cluster, Executor* executor, Callback<v1::Snapshot> done) {
+  Run<v1::Snapshot>(
+      absl::StrCat("reading a snapshot of ", cluster.name), options_.deadline, executor,
+      [cluster](Connection& connection) { return ReadSnapshotOnce(connection, cluster); }, std::move(done));
+}
+
+void SqlStore::FindRequest(const ClusterRef& cluster, Id128 request_id, const std::string& actor,
+                           Executor* executor, Callback<std::optional<std::string>> done) {
+  Run<std::optional<std::string>>(
+      absl::StrCat("looking for request ", request_id.ToHex()), options_.deadline, executor,
+      [=](Connection& connection) -> absl::StatusOr<std::optional<std::string>> {
+        TRIVIUM_ASSIGN_OR_RETURN(const std::vector<SqlResult> results,
+                                 connection.Run(Pipeline().Add(
+                                     sql::kFindRequest, ClusterParams(cluster).Id(request_id).Text(actor))));
+        if (results[0].rows() == 0) return std::optional<std::string>();
+        return std::optional<std::string>(results[0].Bytes(0, 0));
+      },
+      std::move(done));
+}
+
+void SqlStore::ReadManifest(const ClusterRef& cluster, const ObjectKey& key, Executor* executor,
+                            Callback<std::string> done) {
+  Run<std::string>(
+      absl::StrCat("reading a manifest of ", cluster.name), options_.deadline, executor,
+      [=](Connection& connection) -> absl::StatusOr<std::string> {
+        const absl::Status none =
+            absl::NotFoundError(absl::StrCat("no manifest of ", KindName(key.kind), " ", key.key));
+        const ObjectTable* table = FindObjectTable(key.kind);
+        if (table == nullptr || table->read_manifest == nullptr) return none;
+        TRIVIUM_ASSIGN_OR_RETURN(const std::vector<std::string> columns, KeyColumns(key));
+        Params params = ClusterParams(cluster);
+        for (const std::string& column : columns) params.Text(column);
+        TRIVIUM_ASSIGN_OR_RETURN(const std::vector<SqlResult> results,
+                                 connection.Run(Pipeline().Add(*table->read_manifest, std::move(params))));
+        if (results[0].rows() == 0 || results[0].Bytes(0, 0).empty()) return none;
+        return results[0].Bytes(0, 0);
+      },
+      std::move(done));
+}
+
+void SqlStore::WriteAgents(const ClusterRef& cluster, std::vector<v1::AgentStatus> agents, Executor* executor,
+                           Done done) {
+  RunDone(
+      absl::StrCat("writing reports of ", cluster.name), executor,
+      [cluster, agents = std::move(agents)](Connection& connection) -> absl::Status {
+        TRIVIUM_ASSIGN_OR_RETURN(const Pipeline pipeline, PlanAgents(cluster, agents));
+        return connection.Run(pipeline).status();
+      },
+      std::move(done));
+}
+
+void SqlStore::Compact(const ClusterRef& cluster, uint64_t floor, absl::Time keep_requests_since,
+                       Executor* executor, Done done) {
+  const int64_t bound = static_cast<int64_t>(std::min<uint64_t>(floor, std::numeric_limits<int64_t>::max()));
+  const int64_t step = static_cast<int64_t>(options_.compact_step);
+  RunDone(
+      absl::StrCat("compacting the log of ", cluster.name), executor,
+      [=, since = TimeText(keep_requests_since)](Connection& connection) {
+        return CompactOnce(connection, cluster, bound, since, step);
+      },
+      std::move(done));
+}
+
+void SqlStore::BumpEpoch(const ClusterRef& cluster, uint64_t unix_seconds, Executor* executor,
+                         Callback<StoredHead> done) {
+  Run<StoredHead>(
+      absl::StrCat("raising the epoch of ", cluster.name), options_.deadline, executor,
+      [=](Connection& connection) { return BumpEpochOnce(connection, cluster, unix_seconds); },
+      std::move(done));
+}
+
+}  // namespace trivium
