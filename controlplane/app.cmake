@@ -1,6 +1,10 @@
 # The control plane process without its drivers (SQL, NATS): everything that tests run on fakes.
 trivium_library(controlplane
-  SOURCES publisher/publisher.cc
+  SOURCES app.cc config.cc
+          api/reader.cc api/server.cc api/waiter.cc
+          publisher/publisher.cc
+          status/agent_table.cc
           sync/cluster_mirror.cc sync/follower.cc sync/mirrors.cc sync/snapshot_cache.cc sync/sync_server.cc
           writer/request_memory.cc writer/writer.cc
   DEPS base schema replica policy store planner spdlog::spdlog)
+target_compile_definitions(controlplane PUBLIC TRIVIUM_VERSION="${PROJECT_VERSION}")

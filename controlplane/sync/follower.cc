@@ -66,6 +66,14 @@ void Follower::OnHead(const v1::Head& head) {
   }
 }
 
+void Follower::OnClaim(const Position& claim, absl::AnyInvocable<void()> on_proof) {
+  if (claim.epoch < claim_.epoch || (claim.epoch == claim_.epoch && claim.revision <= claim_.revision))
+    return;
+  claim_ = claim;
+  on_proof_ = std::move(on_proof);
+  Need(options_.gap_wait);
+}
+
 void Follower::ApplyEarly() {
   early_.erase(early_.begin(), early_.lower_bound(mirror_->position().revision + 1));
   while (!early_.empty() && mirror_->Apply(early_.begin()->second) == Outcome::kApplied) {
@@ -107,17 +115,24 @@ void Follower::Start() {
   fetching_ = true;
   serving_ = std::exchange(waiting_, {});
   const Position held = mirror_->position();
+  const Position claim = std::exchange(claim_, Position());
   store_->ReadHead(mirror_->ref(), executor_,
-                   [this, alive = alive_.Watch(), held](const absl::StatusOr<StoredHead>& head) {
+                   [this, alive = alive_.Watch(), held, claim](const absl::StatusOr<StoredHead>& head) {
                      if (alive.expired()) return;
                      if (!head.ok()) return Finish(head.status());
-                     JudgeSqlHead(held, *head);
+                     JudgeSqlHead(held, claim, *head);
                    });
 }
 
-// `held` is what the mirror held when the head was asked for: everything in it had been committed by then.
-void Follower::JudgeSqlHead(const Position& held, const StoredHead& stored) {
+// `held` and `claim` are from before the head was asked for: everything in them had been committed by then.
+void Follower::JudgeSqlHead(const Position& held, const Position& claim, const StoredHead& stored) {
   target_ = Position{stored.epoch, stored.revision, stored.last_batch};
+  if (claim.epoch == stored.epoch && claim.revision > stored.revision) {
+    spdlog::error("an agent holds more than SQL: the database was restored cluster={} agent={}/{} sql={}/{}",
+                  mirror_->ref().name, claim.epoch, claim.revision, stored.epoch, stored.revision);
+    if (on_proof_) std::exchange(on_proof_, nullptr)();
+    return Restore();
+  }
   const bool went_back =
       held.epoch == stored.epoch && (stored.revision < held.revision ||
                                      (stored.revision == held.revision && stored.last_batch != held.batch));

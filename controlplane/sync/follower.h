@@ -39,6 +39,10 @@ class Follower {
   // What somebody read in SQL or holds.
   void OnHead(const v1::Head& head);
 
+  // Somebody says to hold that much of this log. If SQL turns out to hold less, it was restored: `on_proof`
+  // runs before the restore handler.
+  void OnClaim(const Position& claim, absl::AnyInvocable<void()> on_proof);
+
   // Brings the mirror to the head that SQL has at some moment after this call. One attempt; errors:
   // kUnavailable, kDataLoss (SQL contradicts itself).
   void CatchUp(Done done);
@@ -58,7 +62,7 @@ class Follower {
   void Need(absl::Duration wait);
   void Fire();
   void Start();
-  void JudgeSqlHead(const Position& held, const StoredHead& stored);
+  void JudgeSqlHead(const Position& held, const Position& claim, const StoredHead& stored);
   void ReadLog();
   void TakeRows(const std::vector<LogRow>& rows);
   void ReadSnapshot();
@@ -74,6 +78,8 @@ class Follower {
   RestoreHandler on_restore_;
 
   bool fetching_ = false;
+  Position claim_;  // the most that somebody says to hold, beyond this mirror; epoch 0: nothing
+  absl::AnyInvocable<void()> on_proof_;
   Position target_;                  // what SQL held when the running fetch began
   std::vector<Done> waiting_;        // for a fetch that has not begun
   std::vector<Done> serving_;        // by the running fetch

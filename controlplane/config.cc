@@ -1,0 +1,97 @@
+#include "controlplane/config.h"
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "base/yaml_section.h"
+#include "controlplane/writer/addresses.h"
+#include "schema/subjects.h"
+
+namespace trivium {
+namespace {
+
+absl::Status NameAt(const YamlSection& section, const char* key, std::string* out) {
+  TRIVIUM_RETURN_IF_ERROR(section.Text(key, out));
+  if (!IsSubjectToken(*out) || out->find(':') != std::string::npos || (*out)[0] == '_' || out->size() > 63) {
+    return section.Error(key, absl::StrCat("\"", *out,
+                                           "\" is not a name: want 1 to 63 letters, digits, '-' or '_', not "
+                                           "beginning with '_'"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadTls(const YamlSection& section, ControlPlaneConfig::Endpoints* out) {
+  TRIVIUM_RETURN_IF_ERROR(section.OptionalFile("ca", &out->ca));
+  TRIVIUM_RETURN_IF_ERROR(section.OptionalFile("cert", &out->cert));
+  TRIVIUM_RETURN_IF_ERROR(section.OptionalFile("key", &out->key));
+  if (out->ca.empty() != out->cert.empty() || out->ca.empty() != out->key.empty()) {
+    return section.Error("give all of ca, cert and key, or none of them");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadNumber(const YamlSection& section, const char* key, uint64_t min, uint64_t max,
+                        uint32_t* out) {
+  uint64_t value = 0;
+  TRIVIUM_RETURN_IF_ERROR(section.Number(key, min, max, &value));
+  *out = static_cast<uint32_t>(value);
+  return absl::OkStatus();
+}
+
+absl::Status ReadPodCidrs(const YamlSection& top, std::vector<v1::Cidr>* out) {
+  std::vector<std::string> texts;
+  TRIVIUM_RETURN_IF_ERROR(top.TextList("pod_cidrs", &texts));
+  for (const std::string& text : texts) {
+    absl::StatusOr<v1::Cidr> cidr = ParseCidr(text);
+    if (!cidr.ok()) return top.Error("pod_cidrs", std::string(cidr.status().message()));
+    for (const v1::Cidr& other : *out) {
+      if (Overlap(*cidr, other)) {
+        return top.Error("pod_cidrs", absl::StrCat(CidrText(other), " and ", text, " overlap"));
+      }
+    }
+    out->push_back(*std::move(cidr));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<ControlPlaneConfig> ControlPlaneConfig::Parse(absl::string_view text,
+                                                             const std::string& path) {
+  TRIVIUM_ASSIGN_OR_RETURN(const YamlSection top, YamlSection::Parse(text, path));
+  TRIVIUM_RETURN_IF_ERROR(top.Allow({"instance", "cluster", "cluster_id", "region", "address_space",
+                                     "pod_cidrs", "nats", "sql", "log_level", "beacon_ms"}));
+  ControlPlaneConfig config;
+  TRIVIUM_RETURN_IF_ERROR(NameAt(top, "instance", &config.instance));
+  TRIVIUM_RETURN_IF_ERROR(NameAt(top, "cluster", &config.cluster));
+  TRIVIUM_RETURN_IF_ERROR(ReadNumber(top, "cluster_id", 1, 0x7fffffff, &config.cluster_id));
+  if (top.Has("address_space")) {
+    TRIVIUM_RETURN_IF_ERROR(ReadNumber(top, "address_space", 0, 0x7fffffff, &config.address_space));
+  }
+  TRIVIUM_RETURN_IF_ERROR(ReadPodCidrs(top, &config.pod_cidrs));
+  TRIVIUM_RETURN_IF_ERROR(top.OptionalText("log_level", &config.log_level));
+  TRIVIUM_RETURN_IF_ERROR(top.OptionalNumber("beacon_ms", 100, 10'000, &config.beacon_ms));
+
+  TRIVIUM_ASSIGN_OR_RETURN(const YamlSection region, top.Section("region"));
+  TRIVIUM_RETURN_IF_ERROR(region.Allow({"name", "home"}));
+  TRIVIUM_RETURN_IF_ERROR(NameAt(region, "name", &config.region));
+  TRIVIUM_RETURN_IF_ERROR(ReadNumber(region, "home", 1, 0x7fff, &config.home));
+
+  TRIVIUM_ASSIGN_OR_RETURN(const YamlSection nats, top.Section("nats"));
+  TRIVIUM_RETURN_IF_ERROR(nats.Allow({"servers", "ca", "cert", "key"}));
+  TRIVIUM_RETURN_IF_ERROR(nats.TextList("servers", &config.nats.servers));
+  TRIVIUM_RETURN_IF_ERROR(ReadTls(nats, &config.nats));
+
+  TRIVIUM_ASSIGN_OR_RETURN(const YamlSection sql, top.Section("sql"));
+  TRIVIUM_RETURN_IF_ERROR(sql.Allow({"hosts", "database", "user", "ca", "cert", "key"}));
+  TRIVIUM_RETURN_IF_ERROR(sql.TextList("hosts", &config.sql.servers));
+  TRIVIUM_RETURN_IF_ERROR(sql.Text("database", &config.sql_database));
+  TRIVIUM_RETURN_IF_ERROR(sql.Text("user", &config.sql_user));
+  TRIVIUM_RETURN_IF_ERROR(ReadTls(sql, &config.sql));
+  return config;
+}
+
+std::string ControlPlaneConfig::Principal() const {
+  return trivium::Principal{cluster, "cp", instance}.ToString();
+}
+
+}  // namespace trivium

@@ -1,0 +1,44 @@
+// The control plane's configuration file (docs/configuration.md). Value type.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "trivium/v1/objects.pb.h"
+
+namespace trivium {
+
+struct ControlPlaneConfig {
+  struct Endpoints {
+    std::vector<std::string> servers;
+    std::string ca;  // PEM files; all three or none
+    std::string cert;
+    std::string key;
+  };
+
+  std::string instance;  // unique in the mesh
+  std::string cluster;
+  uint32_t cluster_id = 0;
+  std::string region;
+  uint32_t home = 0;  // number of the region
+  uint32_t address_space = 0;
+  std::vector<v1::Cidr> pod_cidrs;
+  Endpoints nats;
+  Endpoints sql;  // servers are host:port
+  std::string sql_database;
+  std::string sql_user;
+  std::string log_level = "info";
+  uint64_t beacon_ms = 500;
+
+  // Checks everything that can be checked without a server. Errors name file, line, key and what would be
+  // right. Files named in it are made absolute, relative to the file's own folder.
+  static absl::StatusOr<ControlPlaneConfig> Parse(absl::string_view text, const std::string& path);
+
+  // "<cluster>:cp:<instance>".
+  std::string Principal() const;
+};
+
+}  // namespace trivium
