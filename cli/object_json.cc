@@ -132,6 +132,7 @@ Json FromYamlNode(const YAML::Node& node) {
 
 void Emit(const Json& json, YAML::Emitter* out) {
   if (json.is_object()) {
+    if (json.empty()) *out << YAML::Flow;
     *out << YAML::BeginMap;
     for (const auto& [key, value] : json.items()) {
       *out << YAML::Key << key << YAML::Value;
