@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <iostream>
 
+#include "base/log.h"
 #include "cli/commands.h"
 #include "cli/exit_code.h"
 #include "cli/mesh/mesh_command.h"
@@ -20,6 +21,11 @@ int Finish(const absl::StatusOr<int>& outcome, const trivium::cli::Session& sess
 }  // namespace
 
 int main(int argc, char** argv) {
+  // What the driver logs is for daemons; here an error is an answer.
+  if (const absl::Status status = trivium::InitLogging("triviumctl", "off"); !status.ok()) {
+    std::cerr << "error: " << status.message() << "\n";
+    return trivium::cli::kExitRefused;
+  }
   trivium::cli::Session session;
   session.connect = trivium::cli::ConnectNats;
   session.clock = trivium::RealClock();
