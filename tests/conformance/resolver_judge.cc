@@ -1,0 +1,84 @@
+// Asks the policy library: what the policies of each end's cluster mean, without maps.
+#include <map>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "policy/cidr.h"
+#include "policy/rule_set.h"
+#include "tests/conformance/judge.h"
+
+namespace trivium::conformance {
+namespace {
+
+class ResolverJudge final : public Judge {
+ public:
+  void OnChange(uint32_t, v1::Kind, const std::string&, ObjectPtr, ObjectPtr, uint64_t) override {}
+
+  absl::Status Settle(const World& world) override {
+    rule_sets_.clear();
+    policies_.clear();
+    for (const std::string& cluster : world.clusters()) {
+      for (const auto& [key, stored] : world.mirror(cluster).All(v1::KIND_POLICY)) {
+        policies_[cluster].push_back(&stored.object->policy());
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<Answer> New(const World& world, const Flow& flow) override {
+    if (!flow.source.external()) {
+      Answer answer = Side(world, flow, flow.source, flow.destination, v1::Rule::EGRESS);
+      if (!answer.allowed) return answer;
+    }
+    if (!flow.destination.external())
+      return Side(world, flow, flow.destination, flow.source, v1::Rule::INGRESS);
+    return Answer{true, "nobody judges it"};
+  }
+
+  absl::Status Open(const World&, const Flow&, size_t) override { return absl::OkStatus(); }
+  absl::StatusOr<Answer> Established(const World& world, const Flow& flow, size_t) override {
+    return New(world, flow);  // today's verdict, in the connection's own direction
+  }
+
+ private:
+  static const v1::Identity& IdentityOf(const World& world, const Host& host) {
+    const Mirror& mirror = world.mirror(host.cluster);
+    const v1::Endpoint& endpoint = mirror.Find(v1::KIND_ENDPOINT, EndpointKey(host.uid))->endpoint();
+    return mirror.Find(v1::KIND_IDENTITY, absl::StrCat(endpoint.identity()))->identity();
+  }
+
+  Answer Side(const World& world, const Flow& flow, const Host& subject, const Host& peer,
+              v1::Rule::Direction direction) {
+    const v1::Identity& identity = IdentityOf(world, subject);
+    std::shared_ptr<const policy::RuleSet>& rules = rule_sets_[{subject.cluster, identity.id(), direction}];
+    if (rules == nullptr) rules = policy::RuleSet::Build(identity, direction, policies_[subject.cluster]);
+    policy::PeerRef ref;
+    v1::Cidr prefix;
+    if (peer.external()) {
+      prefix = policy::HostPrefix(peer.Ip(flow.family));
+      ref.prefix = &prefix;
+    } else {
+      ref.identity = &IdentityOf(world, peer);
+    }
+    const bool icmp = flow.protocol == v1::PROTOCOL_ICMP || flow.protocol == v1::PROTOCOL_ICMPV6;
+    const policy::Decision decision =
+        rules->Decide(ref, flow.protocol, icmp ? static_cast<uint16_t>(flow.port << 8) : flow.port);
+    return Answer{
+        decision.verdict == policy::Verdict::kAllow,
+        absl::StrCat(
+            direction == v1::Rule::EGRESS ? "egress of the source: " : "ingress of the destination: ",
+            decision.by_rule ? absl::StrCat(decision.rule.policy, " ", decision.rule.origin)
+                             : "no rule matches")};
+  }
+
+  std::map<std::string, std::vector<const v1::Policy*>> policies_;
+  std::map<std::tuple<std::string, uint32_t, int>, std::shared_ptr<const policy::RuleSet>> rule_sets_;
+};
+
+}  // namespace
+
+std::unique_ptr<Judge> NewResolverJudge() { return std::make_unique<ResolverJudge>(); }
+
+}  // namespace trivium::conformance
