@@ -162,7 +162,7 @@ class Product {
     (*add.mutable_labels())["app"] = "measured";
     add.add_ips(std::string("\x0a\x01\x01\xfa",
                             4));  // 10.1.1.250: in the first node's network, beyond the demo's pods
-    return Ask(node_.get(), node_principal_, "add_endpoint", std::move(request));
+    return Ask(node_.get(), node_principal_, "add-endpoint", std::move(request));
   }
 
   absl::StatusOr<uint64_t> RemoveEndpoint() {
@@ -171,7 +171,7 @@ class Product {
     request.mutable_remove_endpoint()->set_uid(endpoint_uid_);
     request.mutable_remove_endpoint()->set_node(node_name_);
     endpoint_uid_.clear();
-    return Ask(node_.get(), node_principal_, "remove_endpoint", std::move(request));
+    return Ask(node_.get(), node_principal_, "remove-endpoint", std::move(request));
   }
 
   absl::StatusOr<uint64_t> Ask(BareNats* nats, const std::string& principal, const char* verb,

@@ -318,6 +318,15 @@ TEST_F(CommandsTest, GetAsksForTheNamespaceAndExplainsEndpoints) {
   EXPECT_EQ(bus_.requests[0].get().namespace_(), "shop");
   EXPECT_EQ(Run({"get", "ep", "-A"}), kExitOk);
   EXPECT_THAT(out(), HasSubstr("NAMESPACE"));
+  EXPECT_EQ(Run({"get", "ep", "cart", "-A"}), kExitRefused);
+}
+
+TEST_F(CommandsTest, WhatIsDeletedBetweenListAndManifestStaysAsListed) {
+  v1::Reply list;
+  list.mutable_get()->add_items()->mutable_object()->mutable_object()->mutable_policy()->set_name("db");
+  bus_.answers = {Says(list), Refuses(absl::StatusCode::kNotFound, "gone")};
+  EXPECT_EQ(Run({"get", "netpol", "-o", "json"}), kExitOk) << err();
+  EXPECT_THAT(out(), HasSubstr("\"name\": \"db\""));
 }
 
 TEST_F(CommandsTest, GetOfAnUnknownClusterIsAskedOfOurOwnControlPlane) {

@@ -79,11 +79,11 @@ absl::Status FetchManifests(const KindInfo& kind, Getter* getter, std::vector<v1
   for (v1::GetResult::Item& item : *items) {
     if (!item.manifest().empty()) continue;
     const v1::Object& object = item.object().object();
-    TRIVIUM_ASSIGN_OR_RETURN(
-        auto one,
-        getter->Get(kind, object.has_policy() ? object.policy().namespace_() : "", DisplayName(object)));
-    if (one.size() == 1)
-      item = std::move(one[0]);  // none: it was deleted meanwhile, and stays as it was listed
+    absl::StatusOr<std::vector<v1::GetResult::Item>> one =
+        getter->Get(kind, object.has_policy() ? object.policy().namespace_() : "", DisplayName(object));
+    if (absl::IsNotFound(one.status())) continue;  // deleted meanwhile: it stays as it was listed
+    TRIVIUM_RETURN_IF_ERROR(one.status());
+    if (one->size() == 1) item = std::move((*one)[0]);
   }
   return absl::OkStatus();
 }
@@ -102,6 +102,9 @@ absl::Status PrintObjects(Session* session, const KindInfo& kind, absl::Span<con
 
 absl::StatusOr<int> Get(Session* session, const Options& options) {
   TRIVIUM_ASSIGN_OR_RETURN(const KindInfo* kind, FindKind(options.words[0]));
+  if (options.all_namespaces && options.words.size() > 1 && kind->namespaced) {
+    return absl::InvalidArgumentError("a name is asked for in one namespace: give -n instead of -A");
+  }
   TRIVIUM_ASSIGN_OR_RETURN(const absl::Duration timeout, session->Timeout());
   // Every control plane mirrors every cluster: one that has no context of its own is asked about elsewhere.
   absl::StatusOr<Context> context = session->ChosenContext();
