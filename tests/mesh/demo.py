@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from .matrix import OPEN_TIMEOUT, measure, show, wrong
-from .mesh import ROOT, Mesh, wait_until
+from .mesh import ROOT, Mesh
 from .run import clean_up, sh
 from .say import Checks, bold, detail, dim, green, red, step
 from .shop.workloads import ALLOWED, EXTERNALS, WORKLOADS
@@ -32,17 +32,10 @@ class Demo:
         self.mesh.add_pods([{"ref": ref, "node": node, "ports": ports} for ref, node, ports in WORKLOADS])
         for name, number, ports in EXTERNALS:
             self.mesh.add_external(name, number, ports)
-        self.wait_everywhere()
+        self.mesh.wait_in_step()
 
     def documents(self, cluster):
         return [d for d in (SHOP / f"{cluster}.yaml").read_text().split("---\n") if "kind:" in d]
-
-    def wait_everywhere(self):
-        """Until every agent enforces every cluster's head."""
-        def behind():
-            statuses = [self.mesh.status(c.name) for c in self.mesh.clusters]
-            return all(s is not None and s["inStep"] for s in statuses)
-        wait_until("every agent to enforce every head", behind, 60)
 
     # ---- reachability ------------------------------------------------------------------------------------------
 
@@ -64,7 +57,7 @@ class Demo:
             out = self.mesh.ctl(c.name, "apply", "-f", SHOP / f"{c.name}.yaml", "--wait", "--timeout", "30s")
             lines = out.strip().splitlines()
             detail(f"{c.name}: {lines[-1] if lines else ''}")
-        self.wait_everywhere()
+        self.mesh.wait_in_step()
 
     # ---- time ------------------------------------------------------------------------------------------------
 
@@ -108,7 +101,7 @@ class Demo:
             detail(f"killed (SIGKILL) {what}")
             time.sleep(1)  # the fault lasts; flows are watched all along
             restart()
-            self.wait_everywhere()
+            self.mesh.wait_in_step()
             detail(f"restarted {what}; every agent is in step again")
         lost, late = [], 0.0
         for a, b in flows:

@@ -184,21 +184,53 @@ class Mesh:
                   check=check, input=input, timeout=timeout)
 
     def status(self, cluster):
-        """`triviumctl status -o json`, or None if the control plane does not answer yet."""
-        text = self.ctl(cluster, "status", "-o", "json", check=False)
+        """`triviumctl status -o json` of one control plane, or None if it does not answer."""
+        text = self.ctl(cluster, "--timeout", "2s", "status", "-o", "json", check=False)
+        try:
+            status = json.loads(text)
+        except ValueError:
+            return None
+        return None if status["unreachable"] else status
+
+    def mesh_status(self):
+        """The whole mesh as all control planes report it, or None."""
+        text = sh("nsenter", f"--net=/run/netns/{self.underlay.netns}", self.binary("triviumctl"),
+                  "--config", self.made / "triviumctl.yaml", "--timeout", "2s", "status", "-o", "json", check=False)
         try:
             return json.loads(text)
         except ValueError:
             return None
+
+    def wait_in_step(self, timeout=60):
+        """Until every agent that there should be enforces the newest head of every cluster."""
+        def in_step():
+            status = self.mesh_status()
+            return status is not None and status["inStep"] and len(status["agents"]) == len(self.node_numbers)
+        try:
+            wait_until("every agent to enforce every head", in_step, timeout, 0.1)
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}: {json.dumps(self.mesh_status(), indent=1)}") from None
+
+    def agent_state(self, cluster, node, *flags):
+        """What the agent itself says (`triviumctl endpoint agent`)."""
+        return json.loads(sh(self.binary("triviumctl"), "endpoint", "agent", *flags, "--socket",
+                             self.socket(cluster, node), check=False))
+
+    def show_logs(self, lines=25, say=print):
+        """The ends of all logs but the pods'."""
+        for process in self.processes.values():
+            text = process.log.read_text(errors="replace").splitlines()[-lines:]
+            say(f"---- {process.log.name}{'' if process.alive() else ' (ended)'}\n" + "\n".join(text))
 
     def apply(self, cluster, manifest, *flags):
         return self.ctl(cluster, "apply", "-f", "-", *flags, input=manifest)
 
     # ---- pods ------------------------------------------------------------------------------------------------
 
-    def add_pod(self, ref, node, ports=(), labels=None, families=(4, 6)):
-        """Makes a pod, hands it to its node's agent, starts its listeners. `ports`: [(name, port, protocol)]."""
-        cluster, namespace, name = ref.split("/")
+    def make_pod(self, ref, node, ports=(), families=(4, 6)):
+        """A pod as a CNI plugin makes it, its listeners running, the agent not told yet. `ports`: [(name, port,
+        protocol)]."""
+        cluster = ref.split("/")[0]
         with self._lock:
             self._pod_number += 1
             number = self._pod_number
@@ -211,15 +243,23 @@ class Mesh:
         pod.make()
         pod.start()
         pod.listen(ports, families)
-        argv = ["endpoint", "add", f"{namespace}/{name}", "--ifname", pod.ifname, "--pod-mac", pod.pod_mac]
-        for ip in ips:
+        self.pods[ref] = pod
+        return pod
+
+    def register_pod(self, pod, ports=(), labels=None):
+        """Hands a pod to its node's agent."""
+        argv = ["endpoint", "add", f"{pod.namespace}/{pod.name}", "--ifname", pod.ifname, "--pod-mac", pod.pod_mac]
+        for ip in pod.ips:
             argv += ["--ip", ip]
-        for key, value in (labels or {"app": name}).items():
+        for key, value in (labels or {"app": pod.name}).items():
             argv += ["-l", f"{key}={value}"]
         for port_name, port, protocol in ports:
             argv += ["--port", f"{port_name}={port}/{protocol.upper()}"]
-        sh(self.binary("triviumctl"), *argv, "--socket", self.socket(cluster, node))
-        self.pods[ref] = pod
+        return sh(self.binary("triviumctl"), *argv, "--socket", self.socket(pod.cluster, pod.node))
+
+    def add_pod(self, ref, node, ports=(), labels=None, families=(4, 6)):
+        pod = self.make_pod(ref, node, ports, families)
+        self.register_pod(pod, ports, labels)
         return pod
 
     def add_pods(self, pods):

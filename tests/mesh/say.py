@@ -39,10 +39,13 @@ class Checks:
     """Counts what was expected and what was found; the run's exit status hangs on it."""
 
     def __init__(self):
+        self.passed = 0
         self.failed = []
 
     def expect(self, ok, what):
         print(f"        {green('ok  ') if ok else red('FAIL')} {what}", flush=True)
-        if not ok:
+        if ok:
+            self.passed += 1
+        else:
             self.failed.append(what)
         return ok
