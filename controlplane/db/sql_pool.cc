@@ -112,6 +112,10 @@ void SqlPool::Work() {
       task = std::move(tasks_.front());
       tasks_.pop_front();
     }
+    if (RealClock()->Monotonic() >= task.deadline) {
+      task.finish(absl::UnavailableError("no SQL connection was free in time"));
+      continue;
+    }
     Backoff backoff(options_.retry_floor, options_.retry_cap, random_);
     bool prepared_again = false;
     while (true) {

@@ -55,7 +55,8 @@ absl::Status CommitRows(const CommitRequest& request, absl::Time now, ClusterRow
     row.object = change.object();
   }
   for (const auto& [key, manifest] : request.manifests) {
-    if (const auto it = rows->objects.find(key); it != rows->objects.end()) it->second.manifest = manifest;
+    const auto it = rows->objects.find(key);
+    if (it != rows->objects.end() && it->second.revision == batch.revision) it->second.manifest = manifest;
   }
   for (const RequestRow& row : request.requests) {
     rows->requests.try_emplace({row.request_id, row.actor},
