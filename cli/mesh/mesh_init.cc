@@ -18,6 +18,7 @@ namespace {
 
 constexpr absl::Duration kAuthorityLifetime = absl::Hours(24 * 365 * 10);
 constexpr absl::Duration kLeafLifetime = absl::Hours(24 * 365);
+constexpr absl::Duration kRenewBefore = absl::Hours(24 * 30);
 constexpr absl::Duration kClockSkew =
     absl::Hours(1);  // machines whose clocks are behind accept new certificates
 
@@ -28,38 +29,26 @@ class Maker {
   Maker(const MeshInitOptions& options, const std::string& folder)
       : files_(options.files), now_(options.clock->Now()), folder_(folder) {}
 
-  absl::Status OpenAuthority(const std::string& mesh) {
-    const absl::StatusOr<std::string> certificate = files_->Read(Path("ca.crt"));
-    const absl::StatusOr<std::string> key = files_->Read(Path("ca.key"));
-    if (certificate.ok() && key.ok()) {
-      absl::StatusOr<CertificateAuthority> loaded = CertificateAuthority::Load({*certificate, *key});
-      TRIVIUM_RETURN_IF_ERROR(Annotate(loaded.status(), Path("ca.crt")));
-      authority_ = std::make_unique<CertificateAuthority>(*std::move(loaded));
-      return absl::OkStatus();
-    }
-    if (certificate.ok() != key.ok()) {
-      return absl::FailedPreconditionError(absl::StrCat(
-          folder_, " holds only one of ca.crt and ca.key: put the other back, or begin in an empty folder"));
-    }
-    TRIVIUM_ASSIGN_OR_RETURN(
-        CertificateAuthority made,
-        CertificateAuthority::Create("Trivium mesh " + mesh, now_ - kClockSkew, kAuthorityLifetime));
-    authority_ = std::make_unique<CertificateAuthority>(std::move(made));
-    TRIVIUM_RETURN_IF_ERROR(Write("ca.key", authority_->pem().key));
-    return Write("ca.crt", authority_->pem().certificate);
+  absl::Status OpenAuthorities(const std::string& mesh) {
+    TRIVIUM_ASSIGN_OR_RETURN(authority_, OpenAuthority("ca", "Trivium mesh " + mesh));
+    TRIVIUM_ASSIGN_OR_RETURN(fabric_, OpenAuthority("fabric-ca", "Trivium NATS fabric " + mesh));
+    return absl::OkStatus();
   }
 
-  // <name>.crt and <name>.key, unless they are there.
-  absl::Status Certificate(const std::string& name, const std::string& common_name,
-                           const std::vector<std::string>& hosts) {
-    if (files_->Read(Path(name + ".crt")).ok() && files_->Read(Path(name + ".key")).ok())
-      return absl::OkStatus();
-    TRIVIUM_ASSIGN_OR_RETURN(const KeyPair pair,
-                             authority_->Issue({common_name, hosts, now_ - kClockSkew, kLeafLifetime}));
-    TRIVIUM_RETURN_IF_ERROR(Write(name + ".key", pair.key));
-    TRIVIUM_RETURN_IF_ERROR(Write(name + ".crt", pair.certificate));
-    ++made_;
-    return absl::OkStatus();
+  // <name>.crt and <name>.key, unless they are there and still right.
+  absl::Status Principal(const std::string& principal) {
+    return Certificate(*authority_, FileName(principal), {principal, NatsUser(principal), {}, {}, {}});
+  }
+  absl::Status SqlRole(const std::string& role) {
+    return Certificate(*authority_, "sql/" + role, {role, "", {}, {}, {}});
+  }
+  absl::Status Server(const std::string& name, const std::string& title,
+                      const std::vector<std::string>& hosts) {
+    return Certificate(*authority_, name, {title, "", hosts, {}, {}});
+  }
+  // What a NATS server shows to other servers.
+  absl::Status FabricMember(const std::string& name, const std::string& host) {
+    return Certificate(*fabric_, "nats/" + name + "-fabric", {name, "", {host}, {}, {}});
   }
 
   absl::Status Write(const std::string& name, const std::string& bytes) {
@@ -70,10 +59,52 @@ class Maker {
   const CertificateAuthority& authority() const { return *authority_; }
 
  private:
+  absl::StatusOr<std::unique_ptr<CertificateAuthority>> OpenAuthority(const std::string& name,
+                                                                      const std::string& title) {
+    const absl::StatusOr<std::string> certificate = files_->Read(Path(name + ".crt"));
+    const absl::StatusOr<std::string> key = files_->Read(Path(name + ".key"));
+    if (certificate.ok() && key.ok()) {
+      absl::StatusOr<CertificateAuthority> loaded = CertificateAuthority::Load({*certificate, *key});
+      TRIVIUM_RETURN_IF_ERROR(Annotate(loaded.status(), Path(name + ".crt")));
+      return std::make_unique<CertificateAuthority>(*std::move(loaded));
+    }
+    for (const absl::Status& status : {certificate.status(), key.status()}) {
+      if (!status.ok() && !absl::IsNotFound(status)) return status;
+    }
+    if (certificate.ok() != key.ok()) {
+      return absl::FailedPreconditionError(
+          absl::StrCat(folder_, " holds only one of ", name, ".crt and ", name,
+                       ".key: put the other back, or begin in an empty folder"));
+    }
+    TRIVIUM_ASSIGN_OR_RETURN(CertificateAuthority made,
+                             CertificateAuthority::Create(title, now_ - kClockSkew, kAuthorityLifetime));
+    TRIVIUM_RETURN_IF_ERROR(Write(name + ".key", made.pem().key));
+    TRIVIUM_RETURN_IF_ERROR(Write(name + ".crt", made.pem().certificate));
+    return std::make_unique<CertificateAuthority>(std::move(made));
+  }
+
+  absl::Status Certificate(const CertificateAuthority& authority, const std::string& name,
+                           LeafRequest request) {
+    const absl::StatusOr<std::string> certificate = files_->Read(Path(name + ".crt"));
+    const absl::StatusOr<std::string> key = files_->Read(Path(name + ".key"));
+    if (certificate.ok() && key.ok() &&
+        authority.StillServes({*certificate, *key}, request, now_, now_ + kRenewBefore)) {
+      return absl::OkStatus();
+    }
+    request.not_before = now_ - kClockSkew;
+    request.lifetime = kLeafLifetime;
+    TRIVIUM_ASSIGN_OR_RETURN(const KeyPair pair, authority.Issue(request));
+    TRIVIUM_RETURN_IF_ERROR(Write(name + ".key", pair.key));
+    TRIVIUM_RETURN_IF_ERROR(Write(name + ".crt", pair.certificate));
+    ++made_;
+    return absl::OkStatus();
+  }
+
   Files* const files_;
   const absl::Time now_;
   const std::string folder_;
-  std::unique_ptr<CertificateAuthority> authority_;
+  std::unique_ptr<CertificateAuthority> authority_;  // of clients and what they connect to
+  std::unique_ptr<CertificateAuthority> fabric_;     // of routes and gateways: no client's certificate fits
   int made_ = 0;
 };
 
@@ -106,7 +137,7 @@ std::string Emit(const YAML::Node& node) {
 absl::Status WriteControlPlane(Maker* maker, const MeshSpec& mesh, const ClusterSpec& cluster,
                                const std::string& instance) {
   const std::string principal = Principal{cluster.name, "cp", instance}.ToString();
-  TRIVIUM_RETURN_IF_ERROR(maker->Certificate(FileName(principal), principal, {}));
+  TRIVIUM_RETURN_IF_ERROR(maker->Principal(principal));
   YAML::Node root;
   root["instance"] = instance;
   root["cluster"] = cluster.name;
@@ -129,7 +160,7 @@ absl::Status WriteControlPlane(Maker* maker, const MeshSpec& mesh, const Cluster
 absl::Status WriteAgent(Maker* maker, const MeshSpec& mesh, const ClusterSpec& cluster,
                         const NodeSpec& node) {
   const std::string principal = Principal{cluster.name, "node", node.name}.ToString();
-  TRIVIUM_RETURN_IF_ERROR(maker->Certificate(FileName(principal), principal, {}));
+  TRIVIUM_RETURN_IF_ERROR(maker->Principal(principal));
   YAML::Node root;
   root["cluster"] = cluster.name;
   root["cluster_id"] = cluster.id;
@@ -153,9 +184,9 @@ absl::Status WriteSql(Maker* maker, const MeshSpec& mesh) {
   std::set<std::string> hosts;
   for (const std::string& host : mesh.sql_hosts) hosts.insert(host.substr(0, host.rfind(':')));
   TRIVIUM_RETURN_IF_ERROR(
-      maker->Certificate("sql/server", "Trivium SQL", std::vector<std::string>(hosts.begin(), hosts.end())));
+      maker->Server("sql/server", "Trivium SQL", std::vector<std::string>(hosts.begin(), hosts.end())));
   for (const char* role : {"trivium_writer", "trivium_reader"}) {
-    TRIVIUM_RETURN_IF_ERROR(maker->Certificate(absl::StrCat("sql/", role), role, {}));
+    TRIVIUM_RETURN_IF_ERROR(maker->SqlRole(role));
   }
   return maker->Write("sql/ca.crt", maker->authority().pem().certificate);
 }
@@ -164,7 +195,8 @@ absl::Status WriteCluster(Maker* maker, const MeshSpec& mesh, const ClusterSpec&
                           const std::string& folder, YAML::Node contexts) {
   for (const auto* group : {&cluster.hubs, &cluster.edges}) {
     for (const NatsServerSpec& server : *group) {
-      TRIVIUM_RETURN_IF_ERROR(maker->Certificate("nats/" + server.name, server.name, {server.host}));
+      TRIVIUM_RETURN_IF_ERROR(maker->Server("nats/" + server.name, server.name, {server.host}));
+      TRIVIUM_RETURN_IF_ERROR(maker->FabricMember(server.name, server.host));
       TRIVIUM_RETURN_IF_ERROR(maker->Write(absl::StrCat("nats/", server.name, ".conf"),
                                            NatsServerConfig(mesh, cluster, server, folder)));
     }
@@ -175,7 +207,7 @@ absl::Status WriteCluster(Maker* maker, const MeshSpec& mesh, const ClusterSpec&
   for (const NodeSpec& node : cluster.nodes) TRIVIUM_RETURN_IF_ERROR(WriteAgent(maker, mesh, cluster, node));
   for (const std::string& name : cluster.operators) {
     const std::string principal = Principal{cluster.name, "ctl", name}.ToString();
-    TRIVIUM_RETURN_IF_ERROR(maker->Certificate(FileName(principal), principal, {}));
+    TRIVIUM_RETURN_IF_ERROR(maker->Principal(principal));
     YAML::Node context;
     // The first operator's context has the cluster's name: what a single person on a laptop wants.
     context["name"] =
@@ -198,7 +230,7 @@ absl::StatusOr<MeshInitResult> MeshInit(const MeshInitOptions& options) {
     TRIVIUM_RETURN_IF_ERROR(options.files->MakeFolders(folder + part));
   }
   Maker maker(options, folder);
-  TRIVIUM_RETURN_IF_ERROR(maker.OpenAuthority(mesh.name));
+  TRIVIUM_RETURN_IF_ERROR(maker.OpenAuthorities(mesh.name));
   TRIVIUM_RETURN_IF_ERROR(WriteSql(&maker, mesh));
   YAML::Node contexts;
   contexts["current_context"] = mesh.clusters.front().name;

@@ -24,11 +24,15 @@ struct MeshInitResult {
   std::vector<std::string> contexts;
 };
 
-// Runs again at any time: keeps the authority, keys and certificates that are there, adds what is new, and
-// writes all configuration afresh. Layout of `folder`:
-//   ca.crt ca.key, <cluster>-<role>-<name>.crt|key, nats/<server>.conf|crt|key, sql/server.crt|key,
-//   sql/ca.crt, sql/trivium_writer.crt|key, sql/trivium_reader.crt|key, controlplane/<instance>.yaml,
-//   agent/<cluster>-<node>.yaml, triviumctl.yaml
+// Runs again at any time: keeps the authorities, keys and certificates that are there and still right, makes
+// what is new, names another host or expires within 30 days, and writes all configuration afresh. Layout of
+// `folder`:
+//   ca.crt|key           signs clients, and servers as clients see them
+//   fabric-ca.crt|key    signs NATS servers as other servers see them (routes, gateways)
+//   <cluster>-<role>-<name>.crt|key
+//   nats/<server>.conf|crt|key, nats/<server>-fabric.crt|key
+//   sql/ca.crt, sql/server.crt|key, sql/trivium_writer.crt|key, sql/trivium_reader.crt|key
+//   controlplane/<instance>.yaml, agent/<cluster>-<node>.yaml, triviumctl.yaml
 absl::StatusOr<MeshInitResult> MeshInit(const MeshInitOptions& options);
 
 }  // namespace trivium::cli

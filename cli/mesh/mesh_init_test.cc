@@ -54,7 +54,7 @@ class MeshInitTest : public testing::Test {
 TEST_F(MeshInitTest, MakesEverythingAndKeepsItTheSecondTime) {
   const auto first = Init();
   ASSERT_TRUE(first.ok()) << first.status();
-  EXPECT_EQ(first->certificates_made, 8);  // 2 servers, 3 principals, 3 for SQL
+  EXPECT_EQ(first->certificates_made, 10);  // 2 servers with two each, 3 principals, 3 for SQL
   EXPECT_THAT(first->contexts, ElementsAre("aws"));
   const std::string ca = Read("ca.crt"), key = Read("aws-node-n1.key");
   const auto perms = std::filesystem::status(folder_ + "/out/ca.key").permissions();
@@ -73,6 +73,48 @@ TEST_F(MeshInitTest, AgentsListEdgesAndControlPlanesHubs) {
   EXPECT_THAT(Read("controlplane/aws-cp1.yaml"), HasSubstr("tls://127.0.0.1:4222"));
 }
 
+TEST_F(MeshInitTest, MakesWhatIsNewAndRenewsWhatIsWrong) {
+  ASSERT_TRUE(Init().ok());
+  const std::string n1 = Read("aws-node-n1.crt"), hub = Read("nats/aws-hub1.crt"), ca = Read("ca.crt");
+  std::string spec = kSpec;
+  const std::string node =
+      "  - {name: n1, underlay: {device: eth0, addresses: [192.168.60.11]}, pod_cidrs: [10.1.1.0/24]}\n";
+  ASSERT_NE(spec.find(node), std::string::npos);
+  std::string second = node;
+  second.replace(second.find("n1"), 2, "n2");
+  spec.insert(spec.find(node), second);
+  spec.replace(spec.find("127.0.0.1, port: 4222"), 9, "127.0.0.9");
+  ASSERT_TRUE(RealFiles()->WriteAtomically(folder_ + "/mesh.yaml", spec).ok());
+  const auto again = Init();
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->certificates_made, 3);  // the node's, and the hub's two for its new address
+  EXPECT_EQ(Read("aws-node-n1.crt"), n1);
+  EXPECT_EQ(Read("ca.crt"), ca);
+  EXPECT_NE(Read("nats/aws-hub1.crt"), hub);
+  // Somebody else's certificate under a principal's name is replaced.
+  ASSERT_TRUE(RealFiles()->WriteAtomically(folder_ + "/out/aws-node-n1.crt", Read("aws-node-n2.crt")).ok());
+  ASSERT_TRUE(RealFiles()->WriteAtomically(folder_ + "/out/aws-node-n1.key", Read("aws-node-n2.key")).ok());
+  EXPECT_EQ(Init()->certificates_made, 1);
+}
+
+TEST_F(MeshInitTest, RenewsAMonthBeforeTheEnd) {
+  class Later final : public Clock {
+   public:
+    explicit Later(absl::Duration by) : by_(by) {}
+    absl::Time Now() const override { return absl::Now() + by_; }
+    absl::Duration Monotonic() const override { return by_; }
+
+   private:
+    const absl::Duration by_;
+  };
+  ASSERT_TRUE(Init().ok());
+  Later soon(absl::Hours(24 * 330)), late(absl::Hours(24 * 340));
+  MeshInitOptions options{folder_ + "/mesh.yaml", folder_ + "/out", RealFiles(), &soon};
+  EXPECT_EQ(MeshInit(options)->certificates_made, 0);
+  options.clock = &late;
+  EXPECT_EQ(MeshInit(options)->certificates_made, 10);
+}
+
 TEST_F(MeshInitTest, HalfAnAuthorityIsRefused) {
   ASSERT_TRUE(Init().ok());
   ASSERT_TRUE(RealFiles()->Remove(folder_ + "/out/ca.key").ok());
@@ -83,15 +125,17 @@ TEST(NatsConfig, ANodeMayActForItselfAlone) {
   const auto mesh = ParseMeshSpec(kSpec, "mesh.yaml");
   ASSERT_TRUE(mesh.ok()) << mesh.status();
   const ClusterSpec& aws = mesh->clusters[0];
-  const std::string config = NatsServerConfig(*mesh, aws, aws.hubs[0], "/etc/trivium");
+  const std::string config = NatsServerConfig(*mesh, aws, aws.edges[0], "/etc/trivium");
   EXPECT_THAT(config, HasSubstr("verify_and_map: true"));
   EXPECT_THAT(config,
-              HasSubstr("{user: \"CN=aws:node:n1\", permissions: {\n"
+              HasSubstr("{user: \"trivium:aws:node:n1\", permissions: {\n"
                         "        publish: {allow: [\"trivium.v1.rpc.*.aws:node:n1.sync\", "
                         "\"trivium.v1.rpc._chunk.*.aws:node:n1\", \"trivium.v1.rpc.aws.aws:node:n1.api.*\", "
                         "\"trivium.v1.agent.aws.n1.status\"]}\n"
                         "        subscribe: {allow: [\"trivium.v1.feed.*\", \"_INBOX.aws:node:n1.>\"]}}}"));
   EXPECT_THAT(config, HasSubstr("reject_unknown_cluster: true"));
+  EXPECT_THAT(config, Not(HasSubstr("aws:cp:")));
+  EXPECT_THAT(NatsServerConfig(*mesh, aws, aws.hubs[0], "/etc/trivium"), Not(HasSubstr("aws:node:")));
 }
 
 TEST(MeshSpec, ErrorsNameTheLineAndTheKey) {

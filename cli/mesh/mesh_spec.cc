@@ -49,6 +49,7 @@ absl::Status ParseServers(const YamlSection& nats, const char* key, const std::s
     TRIVIUM_RETURN_IF_ERROR(Port(s, "cluster_port", true, &server.cluster_port));
     TRIVIUM_RETURN_IF_ERROR(Port(s, "gateway_port", true, &server.gateway_port));
     TRIVIUM_RETURN_IF_ERROR(Port(s, "monitor_port", false, &server.monitor_port));
+    server.hub = absl::string_view(key) == "hubs";
     server.name = absl::StrCat(prefix, out->size() + 1);
     out->push_back(std::move(server));
   }

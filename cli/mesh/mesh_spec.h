@@ -13,6 +13,7 @@ namespace trivium::cli {
 
 struct NatsServerSpec {
   std::string name;  // "<cluster>-hub1", "<cluster>-edge1", ...
+  bool hub = false;
   std::string host;  // address or name by which everybody reaches it
   uint16_t port = 0;
   uint16_t cluster_port = 0;

@@ -56,11 +56,13 @@ User ControlPlaneUser(const std::string& cluster, const std::string& instance) {
   User user = Follower({cluster, "cp", instance});
   for (const std::string& subject :
        {subjects::Feed(cluster), subjects::Feed(kMeshCluster), std::string(subjects::kHeads),
-        std::string("_INBOX.>"), subjects::Api(cluster, user.principal, "*")}) {
+        std::string("_INBOX.>"), subjects::Api(cluster, user.principal, "*"),
+        subjects::Api(kMeshCluster, user.principal, "*")}) {
     user.publish.push_back(subject);
   }
-  for (const std::string& subject : {subjects::EveryApi(cluster), std::string(subjects::kEverySync),
-                                     subjects::EveryChunk(instance), subjects::EveryAgentStatus(cluster)}) {
+  for (const std::string& subject :
+       {subjects::EveryApi(cluster), subjects::EveryApi(kMeshCluster), std::string(subjects::kEverySync),
+        subjects::EveryChunk(instance), subjects::EveryAgentStatus(cluster)}) {
     user.subscribe.push_back(subject);
   }
   return user;
@@ -72,23 +74,29 @@ std::string UserLine(const User& user) {
                       "}\n        subscribe: {allow: ", List(user.subscribe), "}}}\n");
 }
 
-std::string Tls(const std::string& folder, const std::string& server, absl::string_view extra) {
-  return absl::StrCat("tls {\n    ca_file: ", Quoted(folder + "/ca.crt"),
-                      "\n    cert_file: ", Quoted(absl::StrCat(folder, "/nats/", server, ".crt")),
-                      "\n    key_file: ", Quoted(absl::StrCat(folder, "/nats/", server, ".key")),
+std::string Tls(const std::string& folder, const std::string& authority, const std::string& certificate,
+                absl::string_view extra) {
+  return absl::StrCat("tls {\n    ca_file: ", Quoted(absl::StrCat(folder, "/", authority, ".crt")),
+                      "\n    cert_file: ", Quoted(absl::StrCat(folder, "/nats/", certificate, ".crt")),
+                      "\n    key_file: ", Quoted(absl::StrCat(folder, "/nats/", certificate, ".key")),
                       "\n    verify: true\n    timeout: 5\n", extra, "  }");
 }
 
 }  // namespace
 
-std::string NatsUser(const std::string& principal) { return absl::StrCat("CN=", principal); }
+std::string NatsUser(const std::string& principal) { return absl::StrCat("trivium:", principal); }
 
 std::string NatsServerConfig(const MeshSpec& mesh, const ClusterSpec& cluster, const NatsServerSpec& server,
                              const std::string& folder) {
+  // Publishers on hubs, everybody else on edges: a reader that is slow cannot be on a publisher's server.
   std::string users;
-  for (const std::string& cp : cluster.control_planes) users += UserLine(ControlPlaneUser(cluster.name, cp));
-  for (const NodeSpec& node : cluster.nodes) users += UserLine(NodeUser(cluster.name, node.name));
-  for (const std::string& name : cluster.operators) users += UserLine(OperatorUser(cluster.name, name));
+  if (server.hub) {
+    for (const std::string& cp : cluster.control_planes)
+      users += UserLine(ControlPlaneUser(cluster.name, cp));
+  } else {
+    for (const NodeSpec& node : cluster.nodes) users += UserLine(NodeUser(cluster.name, node.name));
+    for (const std::string& name : cluster.operators) users += UserLine(OperatorUser(cluster.name, name));
+  }
 
   std::vector<std::string> routes;
   for (const auto* group : {&cluster.hubs, &cluster.edges}) {
@@ -107,6 +115,8 @@ std::string NatsServerConfig(const MeshSpec& mesh, const ClusterSpec& cluster, c
     absl::StrAppend(&gateways, "    {name: ", Quoted(other.name), ", urls: ", List(urls), "}\n");
   }
 
+  // An authority of its own, so that no client can pose as a server of the mesh.
+  const std::string fabric = Tls(folder, "fabric-ca", server.name + "-fabric", "");
   return absl::StrCat(
       "# Written by `triviumctl mesh init`; change mesh.yaml and run it again.\n",
       "server_name: ", Quoted(server.name), "\n",
@@ -115,17 +125,16 @@ std::string NatsServerConfig(const MeshSpec& mesh, const ClusterSpec& cluster, c
       "# A reader that cannot keep up is cut off early, and a dead peer is noticed within seconds.\n"
       "max_pending: 16MB\nwrite_deadline: \"2s\"\nping_interval: \"5s\"\nping_max: 2\nmax_payload: 1MB\n"
       "max_connections: 20000\n\n",
-      // verify_and_map turns the certificate's subject into the user below.
-      Tls(folder, server.name, "    verify_and_map: true\n"), "\n\n",
+      // verify_and_map turns the certificate's URI into the user below.
+      Tls(folder, "ca", server.name, "    verify_and_map: true\n"), "\n\n",
       "# One user per principal, allow lists alone.\naccounts {\n  MESH {\n    users: [\n", users,
       "    ]\n  }\n  SYS {}\n}\nsystem_account: SYS\n\n", "cluster {\n  name: ", Quoted(cluster.name),
       "\n  listen: ", Quoted(absl::StrCat(server.host, ":", server.cluster_port)),
-      "\n  no_advertise: true\n  routes: ", List(routes), "\n  ", Tls(folder, server.name, ""), "\n}\n\n",
+      "\n  no_advertise: true\n  routes: ", List(routes), "\n  ", fabric, "\n}\n\n",
       "gateway {\n  name: ", Quoted(cluster.name),
       "\n  listen: ", Quoted(absl::StrCat(server.host, ":", server.gateway_port)),
       "\n  advertise: ", Quoted(absl::StrCat(server.host, ":", server.gateway_port)),
-      "\n  reject_unknown_cluster: true\n  gateways: [\n", gateways, "  ]\n  ", Tls(folder, server.name, ""),
-      "\n}\n");
+      "\n  reject_unknown_cluster: true\n  gateways: [\n", gateways, "  ]\n  ", fabric, "\n}\n");
 }
 
 }  // namespace trivium::cli

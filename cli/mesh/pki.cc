@@ -9,6 +9,7 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -30,6 +31,8 @@ using Certificate = std::unique_ptr<X509, Deleter<X509_free>>;
 using Bio = std::unique_ptr<BIO, Deleter<BIO_free_all>>;
 using Extension = std::unique_ptr<X509_EXTENSION, Deleter<X509_EXTENSION_free>>;
 using BigNumber = std::unique_ptr<BIGNUM, Deleter<BN_free>>;
+
+constexpr size_t kMaxCommonName = 64;
 
 absl::Status Failed(absl::string_view what) {
   char text[256] = "no reason given";
@@ -74,20 +77,40 @@ absl::StatusOr<Certificate> NewCertificate(const std::string& common_name, EVP_P
       ASN1_TIME_set(X509_getm_notBefore(certificate.get()), absl::ToTimeT(not_before)) == nullptr ||
       ASN1_TIME_set(X509_getm_notAfter(certificate.get()), absl::ToTimeT(not_before + lifetime)) == nullptr ||
       X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate.get()), "CN", MBSTRING_UTF8,
-                                 reinterpret_cast<const unsigned char*>(common_name.c_str()), -1, -1,
+                                 reinterpret_cast<const unsigned char*>(common_name.c_str()),
+                                 static_cast<int>(std::min(common_name.size(), kMaxCommonName)), -1,
                                  0) != 1) {
     return Failed(absl::StrCat("certificate of ", common_name));
   }
   return certificate;
 }
 
-std::string AlternativeNames(const std::vector<std::string>& hosts) {
-  return absl::StrJoin(hosts, ",", [](std::string* out, const std::string& host) {
+std::string AlternativeNames(const LeafRequest& request) {
+  std::vector<std::string> names;
+  if (!request.uri.empty()) names.push_back(absl::StrCat("URI:", request.uri));
+  for (const std::string& host : request.hosts) {
     unsigned char address[16];
     const bool ip =
         inet_pton(AF_INET, host.c_str(), address) == 1 || inet_pton(AF_INET6, host.c_str(), address) == 1;
-    absl::StrAppend(out, ip ? "IP:" : "DNS:", host);
-  });
+    names.push_back(absl::StrCat(ip ? "IP:" : "DNS:", host));
+  }
+  return absl::StrJoin(names, ",");
+}
+
+Certificate ReadCertificate(const std::string& pem) {
+  const Bio bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+  return Certificate(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
+}
+
+Key ReadKey(const std::string& pem) {
+  const Bio bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+  return Key(PEM_read_bio_PrivateKey(bio.get(), nullptr, nullptr, nullptr));
+}
+
+// The value of an extension; null if there is none.
+const ASN1_OCTET_STRING* ExtensionOf(const X509* certificate, int nid) {
+  const int at = X509_get_ext_by_NID(certificate, nid, -1);
+  return at < 0 ? nullptr : X509_EXTENSION_get_data(X509_get_ext(certificate, at));
 }
 
 }  // namespace
@@ -123,10 +146,8 @@ absl::StatusOr<CertificateAuthority> CertificateAuthority::Create(const std::str
 
 absl::StatusOr<CertificateAuthority> CertificateAuthority::Load(const KeyPair& pem) {
   auto impl = std::make_unique<Impl>();
-  const Bio cert_bio(BIO_new_mem_buf(pem.certificate.data(), static_cast<int>(pem.certificate.size())));
-  const Bio key_bio(BIO_new_mem_buf(pem.key.data(), static_cast<int>(pem.key.size())));
-  impl->certificate.reset(PEM_read_bio_X509(cert_bio.get(), nullptr, nullptr, nullptr));
-  impl->key.reset(PEM_read_bio_PrivateKey(key_bio.get(), nullptr, nullptr, nullptr));
+  impl->certificate = ReadCertificate(pem.certificate);
+  impl->key = ReadKey(pem.key);
   if (!impl->certificate || !impl->key ||
       X509_check_private_key(impl->certificate.get(), impl->key.get()) != 1) {
     return Failed("the authority's certificate and key do not load or do not belong together");
@@ -150,12 +171,35 @@ absl::StatusOr<KeyPair> CertificateAuthority::Issue(const LeafRequest& request) 
   TRIVIUM_RETURN_IF_ERROR(AddExtension(cert, issuer, NID_ext_key_usage,
                                        request.hosts.empty() ? "clientAuth" : "serverAuth,clientAuth"));
   TRIVIUM_RETURN_IF_ERROR(AddExtension(cert, issuer, NID_authority_key_identifier, "keyid"));
-  if (!request.hosts.empty()) {
-    TRIVIUM_RETURN_IF_ERROR(
-        AddExtension(cert, issuer, NID_subject_alt_name, AlternativeNames(request.hosts)));
+  if (const std::string names = AlternativeNames(request); !names.empty()) {
+    TRIVIUM_RETURN_IF_ERROR(AddExtension(cert, issuer, NID_subject_alt_name, names));
   }
   if (X509_sign(cert, impl_->key.get(), EVP_sha256()) == 0) return Failed("sign");
   return ToPem(cert, key.get());
+}
+
+bool CertificateAuthority::StillServes(const KeyPair& leaf, const LeafRequest& request, absl::Time now,
+                                       absl::Time until) const {
+  const Certificate have = ReadCertificate(leaf.certificate);
+  const Key key = ReadKey(leaf.key);
+  bool serves = have && key && X509_check_private_key(have.get(), key.get()) == 1 &&
+                X509_verify(have.get(), impl_->key.get()) == 1 &&
+                ASN1_TIME_cmp_time_t(X509_get0_notBefore(have.get()), absl::ToTimeT(now)) <= 0 &&
+                ASN1_TIME_cmp_time_t(X509_get0_notAfter(have.get()), absl::ToTimeT(until)) >= 0;
+  // One made for comparison says how names and purposes are written.
+  const absl::StatusOr<KeyPair> made =
+      serves ? Issue(request) : absl::StatusOr<KeyPair>(absl::CancelledError());
+  const Certificate want = made.ok() ? ReadCertificate(made->certificate) : nullptr;
+  serves = serves && want &&
+           X509_NAME_cmp(X509_get_subject_name(have.get()), X509_get_subject_name(want.get())) == 0;
+  for (const int nid : {NID_subject_alt_name, NID_ext_key_usage}) {
+    if (!serves) break;
+    const ASN1_OCTET_STRING* const a = ExtensionOf(have.get(), nid);
+    const ASN1_OCTET_STRING* const b = ExtensionOf(want.get(), nid);
+    serves = (a == nullptr) == (b == nullptr) && (a == nullptr || ASN1_OCTET_STRING_cmp(a, b) == 0);
+  }
+  ERR_clear_error();
+  return serves;
 }
 
 }  // namespace trivium::cli

@@ -18,7 +18,8 @@ struct KeyPair {
 };
 
 struct LeafRequest {
-  std::string common_name;
+  std::string common_name;         // for people, and for PostgreSQL; cut at 64 bytes, as X.509 has it
+  std::string uri;                 // a principal's name for NATS; may be empty
   std::vector<std::string> hosts;  // addresses or DNS names: a server's. Empty: a client's certificate.
   absl::Time not_before;
   absl::Duration lifetime;
@@ -34,8 +35,10 @@ class CertificateAuthority {
   ~CertificateAuthority();
 
   const KeyPair& pem() const;
-  // A new key and its certificate, for client and server use.
+  // A new key and its certificate. A server's may also be a client (routes and gateways are both).
   absl::StatusOr<KeyPair> Issue(const LeafRequest& request) const;
+  // True if `leaf` is what Issue would make, but for its dates, and is valid from `now` until `until`.
+  bool StillServes(const KeyPair& leaf, const LeafRequest& request, absl::Time now, absl::Time until) const;
 
  private:
   struct Impl;

@@ -118,24 +118,33 @@ void NatsServer::Restart() {
 void NatsServer::Freeze() { ASSERT_EQ(kill(pid_, SIGSTOP), 0); }
 void NatsServer::Thaw() { ASSERT_EQ(kill(pid_, SIGCONT), 0); }
 
+namespace {
+
+int Count(const std::string& log, absl::string_view text) {
+  int found = 0;
+  for (size_t at = log.find(text.data(), 0, text.size()); at != std::string::npos;
+       at = log.find(text.data(), at + 1, text.size())) {
+    ++found;
+  }
+  return found;
+}
+
+}  // namespace
+
 bool NatsServer::WaitForLog(absl::string_view text, int times, absl::Duration timeout) {
   std::unique_lock<std::mutex> lock(mutex_);
-  int found = 0;
-  const auto count = [&] {
-    found = 0;
-    for (size_t at = log_.find(text.data(), 0, text.size()); at != std::string::npos;
-         at = log_.find(text.data(), at + 1, text.size())) {
-      ++found;
-    }
-    return found >= times;
-  };
-  const bool done =
-      changed_.wait_for(lock, absl::ToChronoMilliseconds(timeout), [&] { return count() || eof_; });
-  if (done && found >= times) return true;
-  ADD_FAILURE() << "nats-server -c " << config_path_ << " said \"" << text << "\" " << found << " times, not "
-                << times << ":\n"
+  changed_.wait_for(lock, absl::ToChronoMilliseconds(timeout),
+                    [&] { return eof_ || Count(log_, text) >= times; });
+  if (Count(log_, text) >= times) return true;
+  ADD_FAILURE() << "nats-server -c " << config_path_ << " did not say \"" << text << "\" " << times
+                << " times:\n"
                 << log_;
   return false;
+}
+
+int NatsServer::CountLog(absl::string_view text) const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return Count(log_, text);
 }
 
 std::string NatsServer::log() const {

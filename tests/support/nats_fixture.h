@@ -53,6 +53,7 @@ class NatsServer {
 
   // Waits until its log, since the last Start, holds `text` that many times.
   bool WaitForLog(absl::string_view text, int times = 1, absl::Duration timeout = absl::Seconds(20));
+  int CountLog(absl::string_view text) const;
   std::string log() const;
 
  private:
