@@ -14,3 +14,14 @@ trivium_library(agent_pipeline
 
 trivium_test(agent_delta_test LABEL unit SOURCES delta/delta_map_test.cc DEPS base absl::flat_hash_map
   absl::flat_hash_set)
+
+# Everything else but main: logs in, endpoints, reports.
+trivium_library(agent
+  SOURCES
+    app.cc config.cc
+    endpoint/control_client.cc endpoint/endpoint_manager.cc endpoint/endpoint_store.cc
+    endpoint/node_registrar.cc endpoint/socket_server.cc
+    inbox/cluster_feed.cc inbox/inbox.cc
+    mirror/cluster_copy.cc mirror/frames.cc
+    report/map_text.cc
+  DEPS agent_pipeline replica)

@@ -1,0 +1,114 @@
+// The agent, wired: inbox and mirrors, pipeline, endpoints, registration and reports. Takes every outside
+// thing as an interface; main gives it the real ones, tests give it fakes. Everything runs on one executor;
+// not thread-safe.
+//
+// Destroying it at any moment leaves maps, programs and files as they are: the next one goes on from there.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/backoff.h"
+#include "base/clock.h"
+#include "base/executor.h"
+#include "base/files.h"
+#include "base/random.h"
+#include "bus/bus.h"
+#include "nodeagent/config.h"
+#include "nodeagent/desired/pipeline.h"
+#include "nodeagent/endpoint/endpoint_manager.h"
+#include "nodeagent/endpoint/node_registrar.h"
+#include "nodeagent/inbox/inbox.h"
+
+namespace trivium {
+
+class AgentApp {
+ public:
+  struct Deps {  // none is owned
+    Executor* executor = nullptr;
+    const Clock* clock = nullptr;
+    Random* random = nullptr;
+    Files* files = nullptr;
+    Bus* bus = nullptr;
+    MapIo* maps = nullptr;
+    DeviceIo* devices = nullptr;
+    std::string boot_id;
+    // What the programs dropped so far; may be null.
+    std::function<std::vector<v1::DropCount>()> drops;
+  };
+
+  AgentApp(AgentConfig config, Deps deps);
+  ~AgentApp();
+  AgentApp(const AgentApp&) = delete;
+  AgentApp& operator=(const AgentApp&) = delete;
+
+  // Adopts maps, copies and endpoints, and starts to follow the logs. Once, on the executor.
+  absl::Status Start();
+
+  // One request of the Unix socket; `done` runs once, on the executor.
+  void Handle(const v1::AgentRequest& request, EndpointManager::Done done);
+
+  // Every followed cluster has caught up with a head since the start.
+  bool InSync() const;
+  v1::AgentStatus Status() const;
+  std::vector<std::string> Problems() const;
+  const Pipeline& pipeline() const { return pipeline_; }
+  const Inbox& inbox() const { return *inbox_; }
+
+ private:
+  struct Enforced {
+    uint64_t epoch = 0;
+    uint64_t revision = 0;
+    std::string problem;
+  };
+
+  void OnChange(ClusterFeed* feed, const std::vector<ObjectChange>& changes);
+  void OnFeedState(ClusterFeed* feed);
+  // Follows what the mesh's log lists, and no more once that is in step.
+  void FollowClusters();
+  void WantFlush();
+  void Flush();
+  // Nothing that the maps hold is newer than what the mirrors hold: remote state may be written.
+  bool MayWriteRemote();
+  void BookFlush(const FlushReport& report);
+  void SetRoutes();
+  void ScheduleRetry();
+  void FlushAt(absl::Duration when);
+  void WantReport();
+  void Report();
+  void EverySecond();
+  v1::AgentStatusResult StatusResult(bool audit);
+
+  const AgentConfig config_;
+  const Deps deps_;
+  const std::string principal_;
+  const int64_t start_ms_;
+  Pipeline pipeline_;
+  ControlClient control_;
+  EndpointStore endpoint_store_;
+  std::unique_ptr<Inbox> inbox_;
+  std::unique_ptr<NodeRegistrar> registrar_;
+  std::unique_ptr<EndpointManager> endpoints_;
+
+  bool starting_ = true;
+  bool may_write_remote_ = false;
+  bool follow_pending_ = false;
+  bool flush_pending_ = false;
+  bool report_pending_ = false;
+  bool retry_pending_ = false;
+  absl::Duration flush_at_ = absl::InfiniteDuration();
+  Backoff retry_backoff_;
+  FlushReport last_flush_;
+  std::string vector_problem_;
+  std::string route_problem_;
+  std::optional<std::vector<std::pair<std::string, int>>> routes_;
+  std::map<std::string, Enforced> enforced_;
+  uint64_t report_sequence_ = 0;
+  Alive alive_;
+};
+
+}  // namespace trivium

@@ -1,0 +1,271 @@
+#include "nodeagent/endpoint/socket_server.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <spdlog/spdlog.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <map>
+#include <mutex>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+
+namespace trivium {
+namespace {
+
+constexpr size_t kHeader = 4;
+
+absl::Status Errno(absl::string_view what) { return absl::ErrnoToStatus(errno, std::string(what)); }
+
+std::string Frame(const v1::AgentReply& reply) {
+  const std::string body = reply.SerializeAsString();
+  std::string frame;
+  for (int shift = 24; shift >= 0; shift -= 8) frame.push_back(static_cast<char>(body.size() >> shift));
+  return frame + body;
+}
+
+struct Connection {
+  int fd = -1;
+  std::string in;
+  std::string out;
+  bool waiting = false;  // for an answer
+  bool ended = false;    // the peer sends no more
+};
+
+}  // namespace
+
+struct SocketServer::State {
+  std::string path;
+  Executor* executor = nullptr;
+  Handler handler;
+  int listener = -1;
+  int wake = -1;
+  std::atomic<bool> stopping{false};
+  std::thread thread;
+  std::map<uint64_t, Connection> connections;  // the thread's own
+  uint64_t next_connection = 1;
+
+  std::mutex mu;
+  std::vector<std::pair<uint64_t, v1::AgentReply>> replies;  // guarded by mu
+
+  ~State() {
+    if (listener >= 0) close(listener);
+    if (wake >= 0) close(wake);
+  }
+
+  void Wake() {
+    const uint64_t one = 1;
+    // A full counter wakes as well.
+    [[maybe_unused]] const ssize_t n = write(wake, &one, sizeof one);
+  }
+
+  void Close(uint64_t id) {
+    close(connections.at(id).fd);
+    connections.erase(id);
+  }
+
+  void Accept() {
+    const int fd = accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0) return;
+    if (connections.size() >= kMaxConnections) {
+      spdlog::warn("socket: more than {} connections: refused one", kMaxConnections);
+      close(fd);
+      return;
+    }
+    connections[next_connection++].fd = fd;
+  }
+
+  // False: the connection is to be closed.
+  bool Read(Connection* connection) {
+    char buffer[65536];
+    while (true) {
+      const ssize_t n = read(connection->fd, buffer, sizeof buffer);
+      if (n > 0) {
+        connection->in.append(buffer, static_cast<size_t>(n));
+        if (connection->in.size() > kHeader + kMaxMessage) return true;  // enough to judge the first frame
+        continue;
+      }
+      if (n == 0) {
+        connection->ended = true;
+        return true;
+      }
+      if (errno == EINTR) continue;
+      return errno == EAGAIN || errno == EWOULDBLOCK;
+    }
+  }
+
+  bool Write(Connection* connection) {
+    while (!connection->out.empty()) {
+      const ssize_t n = send(connection->fd, connection->out.data(), connection->out.size(), MSG_NOSIGNAL);
+      if (n < 0) {
+        if (errno == EINTR) continue;
+        return errno == EAGAIN || errno == EWOULDBLOCK;
+      }
+      connection->out.erase(0, static_cast<size_t>(n));
+    }
+    return true;
+  }
+
+  // Takes the next request out of what was read. False: the peer does not speak this protocol.
+  bool TakeRequest(uint64_t id, const std::shared_ptr<State>& self) {
+    Connection& connection = connections.at(id);
+    if (connection.waiting || connection.in.size() < kHeader) return true;
+    size_t size = 0;
+    for (size_t i = 0; i < kHeader; ++i) size = size << 8 | static_cast<uint8_t>(connection.in[i]);
+    v1::AgentReply refusal;
+    refusal.set_code(static_cast<uint32_t>(absl::StatusCode::kInvalidArgument));
+    if (size > kMaxMessage) {
+      refusal.set_message(absl::StrCat("a message of ", size, " bytes: at most ", kMaxMessage));
+      connection.out += Frame(refusal);
+      Write(&connection);
+      return false;
+    }
+    if (connection.in.size() < kHeader + size) return true;
+    v1::AgentRequest request;
+    if (!request.ParseFromArray(connection.in.data() + kHeader, static_cast<int>(size))) {
+      refusal.set_message("not an AgentRequest");
+      connection.out += Frame(refusal);
+      Write(&connection);
+      return false;
+    }
+    connection.in.erase(0, kHeader + size);
+    connection.waiting = true;
+    Reply reply = [weak = std::weak_ptr<State>(self), id](v1::AgentReply answer) {
+      const std::shared_ptr<State> state = weak.lock();
+      if (state == nullptr) return;
+      {
+        std::lock_guard<std::mutex> lock(state->mu);
+        state->replies.emplace_back(id, std::move(answer));
+      }
+      state->Wake();
+    };
+    executor->Post(
+        [weak = std::weak_ptr<State>(self), request = std::move(request), reply = std::move(reply)] {
+          const std::shared_ptr<State> state = weak.lock();
+          if (state != nullptr && !state->stopping) state->handler(request, reply);
+        });
+    return true;
+  }
+
+  void TakeReplies() {
+    uint64_t count;
+    [[maybe_unused]] const ssize_t n = read(wake, &count, sizeof count);
+    std::vector<std::pair<uint64_t, v1::AgentReply>> taken;
+    {
+      std::lock_guard<std::mutex> lock(mu);
+      taken.swap(replies);
+    }
+    for (const auto& [id, reply] : taken) {
+      const auto it = connections.find(id);
+      if (it == connections.end()) continue;  // hung up meanwhile
+      it->second.waiting = false;
+      it->second.out += Frame(reply);
+    }
+  }
+
+  void Run(const std::shared_ptr<State>& self) {
+    std::vector<pollfd> polls;
+    std::vector<uint64_t> ids;
+    while (!stopping) {
+      polls.assign({{listener, POLLIN, 0}, {wake, POLLIN, 0}});
+      ids.clear();
+      for (const auto& [id, connection] : connections) {
+        // A connection whose request is being answered is not read: the peer waits in its own buffer.
+        const bool reads = !connection.waiting && !connection.ended;
+        polls.push_back({connection.fd,
+                         static_cast<short>((reads ? POLLIN : 0) | (connection.out.empty() ? 0 : POLLOUT)),
+                         0});
+        ids.push_back(id);
+      }
+      if (poll(polls.data(), polls.size(), -1) < 0 && errno != EINTR) {
+        spdlog::error("socket: poll: {}", strerror(errno));
+        return;
+      }
+      if (polls[1].revents != 0) TakeReplies();
+      if (polls[0].revents != 0) Accept();
+      for (size_t i = 0; i < ids.size(); ++i) {
+        Connection& connection = connections.at(ids[i]);
+        const short events = polls[i + 2].revents;
+        bool good = (events & (POLLERR | POLLNVAL)) == 0;
+        if (good && (events & (POLLIN | POLLHUP)) != 0 && !connection.waiting && !connection.ended) {
+          good = Read(&connection);
+        }
+        good = good && Write(&connection) && TakeRequest(ids[i], self);
+        // A peer that hung up gets its answer as far as it still listens; then it is done.
+        const bool done = (connection.ended || (events & POLLHUP) != 0) &&
+                          ((events & POLLHUP) != 0 || (!connection.waiting && connection.out.empty()));
+        if (!good || done) Close(ids[i]);
+      }
+    }
+  }
+};
+
+SocketServer::SocketServer(std::shared_ptr<State> state) : state_(std::move(state)) {}
+
+absl::StatusOr<std::unique_ptr<SocketServer>> SocketServer::Listen(const std::string& path,
+                                                                   Executor* executor, Handler handler) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.empty() || path.size() >= sizeof address.sun_path) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("socket path \"", path, "\": want 1 to ", sizeof address.sun_path - 1, " characters"));
+  }
+  std::memcpy(address.sun_path, path.data(), path.size());
+  std::error_code error;
+  std::filesystem::create_directories(std::filesystem::path(path).parent_path(), error);
+  if (error) return absl::ErrnoToStatus(error.value(), absl::StrCat("folder of ", path));
+
+  auto state = std::make_shared<State>();
+  state->path = path;
+  state->executor = executor;
+  state->handler = std::move(handler);
+  state->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  if (state->wake < 0) return Errno("eventfd");
+  const int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (probe < 0) return Errno("socket");
+  const bool taken = connect(probe, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+  close(probe);
+  if (taken) {
+    return absl::AlreadyExistsError(
+        absl::StrCat(path, ": another process listens there; is an agent running?"));
+  }
+  if (unlink(path.c_str()) != 0 && errno != ENOENT) return Errno(absl::StrCat("remove ", path));
+  state->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (state->listener < 0) return Errno("socket");
+  // fchmod before bind: the file never exists with another mode.
+  if (fchmod(state->listener, 0600) != 0) return Errno(absl::StrCat("mode of ", path));
+  if (bind(state->listener, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+    return Errno(absl::StrCat("bind ", path));
+  }
+  if (chmod(path.c_str(), 0600) != 0) return Errno(absl::StrCat("mode of ", path));
+  if (listen(state->listener, 64) != 0) return Errno(absl::StrCat("listen on ", path));
+  state->thread = std::thread([state = state.get(), weak = std::weak_ptr<State>(state)] {
+    // The server joins this thread before it lets go of the state.
+    state->Run(weak.lock());
+  });
+  pthread_setname_np(state->thread.native_handle(), "agent-socket");
+  return std::unique_ptr<SocketServer>(new SocketServer(std::move(state)));
+}
+
+SocketServer::~SocketServer() {
+  state_->stopping = true;
+  state_->Wake();
+  state_->thread.join();
+  for (const auto& [id, connection] : state_->connections) close(connection.fd);
+  state_->connections.clear();
+  unlink(state_->path.c_str());
+}
+
+}  // namespace trivium

@@ -1,0 +1,356 @@
+#include "nodeagent/inbox/cluster_feed.h"
+
+#include <spdlog/spdlog.h>
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "schema/codec.h"
+#include "schema/subjects.h"
+
+namespace trivium {
+namespace {
+
+constexpr absl::Duration kNeighbourWait = absl::Milliseconds(50);
+constexpr uint64_t kMaxJitterMs = 50;
+constexpr absl::Duration kSyncTimeout = absl::Milliseconds(500);
+constexpr absl::Duration kChunkTimeout = absl::Seconds(2);
+constexpr absl::Duration kMinBackoff = absl::Milliseconds(100);
+constexpr absl::Duration kMaxBackoff = absl::Seconds(5);
+constexpr uint32_t kMaxSyncBytes = 512 * 1024;
+constexpr uint32_t kMaxChunks = 100000;
+
+}  // namespace
+
+ClusterFeed::ClusterFeed(Options options, Deps deps, OnChange on_change, OnState on_state)
+    : options_(std::move(options)),
+      deps_(deps),
+      on_change_(std::move(on_change)),
+      on_state_(std::move(on_state)),
+      replica_(options_.cluster, options_.keep_whole),
+      copy_(deps_.files, options_.folder, options_.cluster),
+      backoff_(kMinBackoff, kMaxBackoff, deps_.random) {}
+
+ClusterFeed::~ClusterFeed() = default;
+
+void ClusterFeed::After(absl::Duration delay, std::function<void()> task) {
+  deps_.executor->PostAfter(delay, [alive = alive_.Watch(), task = std::move(task)] {
+    if (!alive.expired()) task();
+  });
+}
+
+void ClusterFeed::SetProblem(std::string problem) {
+  if (problem == problem_) return;
+  if (!problem.empty()) spdlog::error("log of {}: {}", options_.cluster, problem);
+  problem_ = std::move(problem);
+  on_state_(this);
+}
+
+void ClusterFeed::SetSynced() {
+  if (synced_) return;
+  synced_ = true;
+  on_state_(this);
+}
+
+void ClusterFeed::Load() {
+  const Mirror before = replica_.mirror().Empty();
+  if (const absl::Status status = copy_.Load(&replica_); !status.ok()) {
+    spdlog::error("durable copy of {}: {}", options_.cluster, status.ToString());
+  }
+  ReportAll(before, replica_.mirror(), replica_.position().revision);
+}
+
+void ClusterFeed::ReportAll(const Mirror& before, const Mirror& after, uint64_t revision) {
+  std::vector<ObjectChange> changes;
+  for (int k = v1::Kind_MIN; k <= v1::Kind_MAX; ++k) {
+    const v1::Kind kind = static_cast<v1::Kind>(k);
+    for (const auto& [key, stored] : before.All(kind)) {
+      if (stored.object != nullptr && after.FindStored(kind, key) == nullptr) {
+        changes.push_back({kind, key, stored.object, nullptr, revision});
+      }
+    }
+    for (const auto& [key, stored] : after.All(kind)) {
+      if (stored.object == nullptr) continue;
+      const Mirror::Stored* old = before.FindStored(kind, key);
+      changes.push_back({kind, key, old == nullptr ? nullptr : old->object, stored.object, stored.revision});
+    }
+  }
+  if (!changes.empty()) on_change_(this, changes);
+}
+
+Replica::Outcome ClusterFeed::Take(const Batch& batch) {
+  const Replica::Outcome foreseen = replica_.Judge(batch);
+  if (foreseen != Replica::Outcome::kApplied) {
+    counters_.ignored += foreseen == Replica::Outcome::kIgnored;
+    return foreseen;
+  }
+  if (const absl::Status status = copy_.Append(batch); !status.ok()) {
+    SetProblem(absl::StrCat("cannot keep the durable copy: ", status.message()));
+    return Replica::Outcome::kGap;
+  }
+  std::vector<ObjectChange> changes;
+  changes.reserve(batch.changes.changes_size());
+  for (const v1::Change& change : batch.changes.changes()) {
+    ObjectKey key = KeyOf(change);
+    const Mirror::Stored* before = replica_.mirror().FindStored(key.kind, key.key);
+    changes.push_back({key.kind, std::move(key.key), before == nullptr ? nullptr : before->object, nullptr,
+                       batch.revision});
+  }
+  const Replica::Outcome outcome = replica_.Apply(batch);
+  if (outcome != Replica::Outcome::kApplied) return outcome;
+  ++counters_.applied;
+  for (ObjectChange& change : changes) {
+    const Mirror::Stored* after = replica_.mirror().FindStored(change.kind, change.key);
+    if (after != nullptr) change.after = after->object;
+  }
+  // What is not kept whole is of no use to the maps.
+  std::erase_if(changes, [](const ObjectChange& c) { return c.before == nullptr && c.after == nullptr; });
+  SetProblem("");
+  on_change_(this, changes);
+  if (copy_.WantsReplacing()) {
+    if (const absl::Status status = copy_.Replace(replica_); !status.ok()) {
+      spdlog::warn("compacting the copy of {}: {}", options_.cluster, status.ToString());
+    }
+  }
+  return outcome;
+}
+
+void ClusterFeed::OnEnvelope(absl::string_view payload) {
+  if (stopped_) return;
+  absl::StatusOr<Batch> batch = DecodeBatch(payload);
+  if (absl::IsFailedPrecondition(batch.status())) {
+    stopped_ = true;
+    return SetProblem(std::string(batch.status().message()));
+  }
+  if (!batch.ok()) {
+    ++counters_.refused;
+    spdlog::warn("feed of {}: {}", options_.cluster, batch.status().ToString());
+    return;
+  }
+  OnBatch(*std::move(batch));
+}
+
+void ClusterFeed::OnBatch(Batch batch) {
+  switch (Take(batch)) {
+    case Replica::Outcome::kApplied:
+      return DrainBuffer();
+    case Replica::Outcome::kIgnored:
+      return;
+    case Replica::Outcome::kGap:
+      // The newest ones go when it is full: they will be fetched with the rest.
+      if (buffer_.size() < kMaxBuffered || batch.revision < buffer_.rbegin()->first) {
+        const uint64_t revision = batch.revision;
+        buffer_.insert_or_assign(revision, std::move(batch));
+        if (buffer_.size() > kMaxBuffered) buffer_.erase(std::prev(buffer_.end()));
+      }
+      return WaitForNeighbours();
+    case Replica::Outcome::kFork:
+    case Replica::Outcome::kNewerEpoch:
+    case Replica::Outcome::kCorrupt:
+      return StartSync(true);
+  }
+}
+
+void ClusterFeed::DrainBuffer() {
+  while (!buffer_.empty() && buffer_.begin()->first <= replica_.position().revision + 1) {
+    const Batch batch = std::move(buffer_.begin()->second);
+    buffer_.erase(buffer_.begin());
+    const Replica::Outcome outcome = Take(batch);
+    if (outcome == Replica::Outcome::kApplied || outcome == Replica::Outcome::kIgnored) continue;
+    if (outcome != Replica::Outcome::kGap) StartSync(true);
+    return;
+  }
+}
+
+void ClusterFeed::OnHead(const v1::Head& head) {
+  if (stopped_) return;
+  switch (replica_.JudgeHead(head)) {
+    case Replica::Outcome::kApplied:
+      return SetSynced();
+    case Replica::Outcome::kIgnored:
+      return;
+    case Replica::Outcome::kGap:
+      return WaitForNeighbours();
+    case Replica::Outcome::kFork:
+    case Replica::Outcome::kNewerEpoch:
+    case Replica::Outcome::kCorrupt:
+      return StartSync(true);
+  }
+}
+
+void ClusterFeed::WaitForNeighbours() {
+  if (waiting_ || syncing_) return;
+  waiting_ = true;
+  const Position held = replica_.position();
+  After(kNeighbourWait, [this, held] {
+    waiting_ = false;
+    // What filled the hole has come by itself, unless there is another one behind it.
+    if (replica_.position() == held || !buffer_.empty()) {
+      ++counters_.gaps;
+      StartSync(false);
+    }
+  });
+}
+
+void ClusterFeed::Resync() { StartSync(false); }
+
+void ClusterFeed::StartSync(bool snapshot) {
+  if (stopped_) return;
+  want_snapshot_ |= snapshot;
+  if (syncing_) {
+    again_ = true;
+    return;
+  }
+  syncing_ = true;
+  After(absl::Milliseconds(deps_.random->Below(kMaxJitterMs + 1)), [this] { SendSync(); });
+}
+
+void ClusterFeed::SendSync() {
+  again_ = false;
+  ++counters_.syncs;
+  v1::SyncRequest request;
+  request.set_reader_version(kWireVersion);
+  request.set_max_bytes(kMaxSyncBytes);
+  request.mutable_have()->set_cluster(options_.cluster);
+  if (!want_snapshot_) *request.mutable_have() = replica_.head();
+  deps_.bus->Request(subjects::Sync(options_.cluster, options_.principal), request.SerializeAsString(),
+                     kSyncTimeout, deps_.executor,
+                     [this, alive = alive_.Watch()](absl::StatusOr<std::string> bytes) {
+                       if (!alive.expired()) OnSyncReply(std::move(bytes));
+                     });
+}
+
+void ClusterFeed::RetrySync(absl::string_view why) {
+  const absl::Duration delay = backoff_.Next();
+  spdlog::debug("catching up with {}: {}; again in {} ms", options_.cluster, std::string(why),
+                absl::ToInt64Milliseconds(delay));
+  open_.Clear();
+  parts_.clear();
+  After(delay, [this] { SendSync(); });
+}
+
+void ClusterFeed::FinishSync() {
+  syncing_ = false;
+  want_snapshot_ = false;
+  backoff_.Reset();
+  SetSynced();
+  DrainBuffer();
+  if (again_ && !syncing_) StartSync(false);
+}
+
+void ClusterFeed::OnSyncReply(absl::StatusOr<std::string> bytes) {
+  if (!bytes.ok()) return RetrySync(bytes.status().message());
+  v1::SyncReply reply;
+  if (!reply.ParseFromString(*bytes)) return RetrySync("the answer is no SyncReply");
+  if (reply.code() != 0) return RetrySync(reply.message());
+  if (reply.has_snapshot()) {
+    if (reply.snapshot().chunks() == 0 || reply.snapshot().chunks() > kMaxChunks) {
+      return RetrySync(absl::StrCat("a snapshot of ", reply.snapshot().chunks(), " chunks"));
+    }
+    open_ = reply.snapshot();
+    parts_.clear();
+    chunk_failures_ = 0;
+    return FetchChunk();
+  }
+  bool progress = false;
+  for (const std::string& envelope : reply.envelopes()) {
+    const absl::StatusOr<Batch> batch = DecodeBatch(envelope);
+    if (absl::IsFailedPrecondition(batch.status())) {
+      stopped_ = true;
+      syncing_ = false;
+      return SetProblem(std::string(batch.status().message()));
+    }
+    if (!batch.ok()) return RetrySync(batch.status().message());
+    const Replica::Outcome outcome = Take(*batch);
+    if (outcome == Replica::Outcome::kIgnored) continue;
+    if (outcome == Replica::Outcome::kGap) return RetrySync("the answer leaves a hole, or cannot be kept");
+    if (outcome != Replica::Outcome::kApplied) {
+      want_snapshot_ = true;
+      return RetrySync("the log does not continue what is held");
+    }
+    progress = true;
+  }
+  DrainBuffer();
+  switch (replica_.JudgeHead(reply.head())) {
+    case Replica::Outcome::kApplied:
+      return FinishSync();
+    case Replica::Outcome::kIgnored:
+      // The answering control plane is behind what is held, or of an older epoch: no proof of being in step.
+      return RetrySync("the answer's head is behind what is held");
+    case Replica::Outcome::kGap:
+      if (progress) return SendSync();
+      return RetrySync("nothing new, though the head is ahead");
+    default:
+      want_snapshot_ = true;
+      return RetrySync("the head does not continue what is held");
+  }
+}
+
+void ClusterFeed::FetchChunk() {
+  v1::ChunkRequest request;
+  request.set_snapshot_id(open_.snapshot_id());
+  request.set_index(static_cast<uint32_t>(parts_.size()));
+  if (!IsSubjectToken(open_.builder())) return RetrySync("a snapshot without a proper builder");
+  deps_.bus->Request(subjects::Chunk(open_.builder(), options_.principal), request.SerializeAsString(),
+                     kChunkTimeout, deps_.executor,
+                     [this, alive = alive_.Watch()](absl::StatusOr<std::string> bytes) {
+                       if (!alive.expired()) OnChunk(std::move(bytes));
+                     });
+}
+
+void ClusterFeed::OnChunk(absl::StatusOr<std::string> bytes) {
+  if (!bytes.ok()) {
+    if (++chunk_failures_ < kChunkAttempts) return FetchChunk();
+    return RetrySync(bytes.status().message());
+  }
+  v1::ChunkReply reply;
+  if (!reply.ParseFromString(*bytes)) return RetrySync("the answer is no ChunkReply");
+  if (reply.code() != 0) return RetrySync(reply.message());
+  if (reply.chunk().size() > kMaxChunkBytes) return RetrySync("a chunk above the limit");
+  absl::StatusOr<v1::Snapshot> part = DecodeSnapshotChunk(reply.chunk());
+  if (!part.ok()) return RetrySync(part.status().message());
+  parts_.push_back(*std::move(part));
+  if (parts_.size() < open_.chunks()) return FetchChunk();
+  LoadSnapshot();
+}
+
+void ClusterFeed::LoadSnapshot() {
+  // The new state must be durable before anybody sees it: until then the old replica stays.
+  Replica next = replica_;
+  absl::Status status = next.LoadSnapshot(parts_);
+  parts_.clear();
+  if (!status.ok()) {
+    // A snapshot that is older than what is held proves nothing against it.
+    if (absl::IsFailedPrecondition(status)) want_snapshot_ = false;
+    return RetrySync(status.message());
+  }
+  if (status = copy_.Replace(next); !status.ok()) {
+    SetProblem(absl::StrCat("cannot keep the durable copy: ", status.message()));
+    return RetrySync(status.message());
+  }
+  ++counters_.snapshots;
+  spdlog::info("took a snapshot of {}: epoch {} revision {}, {} objects", options_.cluster,
+               next.position().epoch, next.position().revision, next.mirror().size());
+  const Mirror before = replica_.mirror();
+  replica_ = std::move(next);
+  want_snapshot_ = false;
+  SetProblem("");
+  ReportAll(before, replica_.mirror(), replica_.position().revision);
+  // It may be a few seconds old: the log after it, and the proof of being in step.
+  SendSync();
+}
+
+void ClusterFeed::SyncCopy() {
+  if (const absl::Status status = copy_.Sync(); !status.ok()) {
+    SetProblem(absl::StrCat("cannot keep the durable copy: ", status.message()));
+  }
+}
+
+absl::Status ClusterFeed::Clear() {
+  const Mirror before = replica_.mirror();
+  replica_ = Replica(options_.cluster, options_.keep_whole);
+  ReportAll(before, replica_.mirror(), before.size());
+  return copy_.Remove();
+}
+
+}  // namespace trivium
