@@ -8,3 +8,7 @@ trivium_library(controlplane
           writer/request_memory.cc writer/writer.cc
   DEPS base schema replica policy store planner spdlog::spdlog)
 target_compile_definitions(controlplane PUBLIC TRIVIUM_VERSION="${PROJECT_VERSION}")
+
+trivium_binary(trivium-controlplane
+  SOURCES main.cc
+  DEPS controlplane sql_store migrate bus_nats CLI11::CLI11)

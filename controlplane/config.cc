@@ -1,6 +1,8 @@
 #include "controlplane/config.h"
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "base/status.h"
 #include "base/yaml_section.h"
 #include "controlplane/writer/addresses.h"
@@ -53,6 +55,20 @@ absl::Status ReadPodCidrs(const YamlSection& top, std::vector<v1::Cidr>* out) {
   return absl::OkStatus();
 }
 
+absl::Status ReadRegions(const YamlSection& sql, std::vector<std::pair<uint32_t, std::string>>* out) {
+  std::vector<std::string> texts;
+  TRIVIUM_RETURN_IF_ERROR(sql.OptionalTextList("regions", &texts));
+  for (const std::string& text : texts) {
+    const std::pair<std::string, std::string> parts = absl::StrSplit(text, absl::MaxSplits('=', 1));
+    uint32_t home = 0;
+    if (!absl::SimpleAtoi(parts.first, &home) || parts.second.empty()) {
+      return sql.Error("regions", absl::StrCat("\"", text, "\": want <home>=<name>, like 1=aws-eu-west-2"));
+    }
+    out->emplace_back(home, parts.second);
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<ControlPlaneConfig> ControlPlaneConfig::Parse(absl::string_view text,
@@ -82,8 +98,11 @@ absl::StatusOr<ControlPlaneConfig> ControlPlaneConfig::Parse(absl::string_view t
   TRIVIUM_RETURN_IF_ERROR(ReadTls(nats, &config.nats));
 
   TRIVIUM_ASSIGN_OR_RETURN(const YamlSection sql, top.Section("sql"));
-  TRIVIUM_RETURN_IF_ERROR(sql.Allow({"hosts", "database", "user", "ca", "cert", "key"}));
+  TRIVIUM_RETURN_IF_ERROR(
+      sql.Allow({"hosts", "far_hosts", "database", "user", "ca", "cert", "key", "regions"}));
   TRIVIUM_RETURN_IF_ERROR(sql.TextList("hosts", &config.sql.servers));
+  TRIVIUM_RETURN_IF_ERROR(sql.OptionalTextList("far_hosts", &config.sql_far_hosts));
+  TRIVIUM_RETURN_IF_ERROR(ReadRegions(sql, &config.sql_regions));
   TRIVIUM_RETURN_IF_ERROR(sql.Text("database", &config.sql_database));
   TRIVIUM_RETURN_IF_ERROR(sql.Text("user", &config.sql_user));
   TRIVIUM_RETURN_IF_ERROR(ReadTls(sql, &config.sql));

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -27,7 +28,10 @@ struct ControlPlaneConfig {
   uint32_t address_space = 0;
   std::vector<v1::Cidr> pod_cidrs;
   Endpoints nats;
-  Endpoints sql;  // servers are host:port
+  Endpoints sql;                           // servers are host:port
+  std::vector<std::string> sql_far_hosts;  // of other regions: tried when none of `sql.servers` answers
+  // CockroachDB only: home numbers and the names that it has for those regions.
+  std::vector<std::pair<uint32_t, std::string>> sql_regions;
   std::string sql_database;
   std::string sql_user;
   std::string log_level = "info";

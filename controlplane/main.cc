@@ -1,0 +1,174 @@
+// trivium-controlplane: the process that commits, publishes and answers for one cluster.
+
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <atomic>
+#include <csignal>
+#include <cstdio>
+#include <memory>
+#include <string>
+
+#include "absl/synchronization/notification.h"
+#include "base/clock.h"
+#include "base/executor.h"
+#include "base/files.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "base/status.h"
+#include "bus/nats_bus.h"
+#include "controlplane/app.h"
+#include "controlplane/config.h"
+#include "controlplane/db/server_options.h"
+#include "controlplane/migrate/migrations.h"
+#include "controlplane/migrate/migrator.h"
+#include "controlplane/store/sql_store.h"
+#include "controlplane/version.h"
+
+namespace trivium {
+namespace {
+
+// How long a leaving process finishes what it has taken.
+constexpr absl::Duration kDrainTime = absl::Seconds(15);
+
+absl::StatusOr<SqlServerOptions> SqlOptions(const ControlPlaneConfig& config) {
+  SqlServerOptions options;
+  for (const std::string& host : config.sql.servers) {
+    TRIVIUM_ASSIGN_OR_RETURN(SqlHost parsed, SqlHost::Parse(host));
+    options.hosts.push_back(std::move(parsed));
+  }
+  for (const std::string& host : config.sql_far_hosts) {
+    TRIVIUM_ASSIGN_OR_RETURN(SqlHost parsed, SqlHost::Parse(host));
+    options.far_hosts.push_back(std::move(parsed));
+  }
+  options.database = config.sql_database;
+  options.user = config.sql_user;
+  options.tls = !config.sql.ca.empty();
+  options.ca = config.sql.ca;
+  options.cert = config.sql.cert;
+  options.key = config.sql.key;
+  options.application = "trivium-controlplane/" + config.instance;
+  return options;
+}
+
+NatsOptions BusOptions(const ControlPlaneConfig& config) {
+  NatsOptions options;
+  options.servers = config.nats.servers;
+  options.ca = config.nats.ca;
+  options.cert = config.nats.cert;
+  options.key = config.nats.key;
+  options.principal = config.Principal();
+  return options;
+}
+
+absl::StatusOr<ControlPlaneConfig> ReadConfig(const std::string& path) {
+  TRIVIUM_ASSIGN_OR_RETURN(const std::string text, RealFiles()->Read(path));
+  TRIVIUM_ASSIGN_OR_RETURN(ControlPlaneConfig config, ControlPlaneConfig::Parse(text, path));
+  TRIVIUM_RETURN_IF_ERROR(Annotate(SqlOptions(config).status(), path + ": sql.hosts"));
+  return config;
+}
+
+// Waits for SIGTERM or SIGINT, which every thread has blocked.
+void AwaitEnd(const sigset_t& signals) {
+  int signal = 0;
+  sigwait(&signals, &signal);
+  spdlog::info("leaving signal={}", signal);
+}
+
+absl::Status Serve(const ControlPlaneConfig& config, const sigset_t& signals) {
+  TRIVIUM_ASSIGN_OR_RETURN(const SqlServerOptions server, SqlOptions(config));
+  MigrateOptions migrate;
+  migrate.server = server;
+  migrate.holder = config.instance;
+  migrate.regions = config.sql_regions;
+  TRIVIUM_RETURN_IF_ERROR(
+      Annotate(Migrate(migrate, MigrationFiles(), RealRandom()), "migrating the database"));
+
+  SqlStore::Options store_options;
+  store_options.pool.server = server;
+  store_options.pool.on_connect = [regions = config.sql_regions](Connection& connection) {
+    return CheckSchema(connection, MigrationFiles(), regions);
+  };
+  // The writer repeats what found no server, and its callers wait for seconds, not for half a minute.
+  store_options.deadline = absl::Seconds(2);
+  store_options.heads_deadline = absl::Milliseconds(config.beacon_ms);
+
+  // From here on SIGTERM drains; threads made below inherit that.
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  LoopExecutor executor("controlplane");
+  TRIVIUM_ASSIGN_OR_RETURN(std::unique_ptr<NatsBus> bus, NatsBus::Create(BusOptions(config)));
+  std::unique_ptr<SqlStore> store;
+  std::unique_ptr<App> app;
+  absl::Status failure;
+  std::atomic<bool> failed = false;
+  executor.RunAndWait([&] {
+    store = std::make_unique<SqlStore>(store_options, RealRandom());
+    app = std::make_unique<App>(config,
+                                App::Drivers{store.get(), bus.get(), &executor, RealClock(), RealRandom()});
+    app->Start([&](const absl::Status& status) {
+      if (status.ok()) return;
+      failure = status;
+      failed = true;
+      kill(getpid(), SIGTERM);  // wakes the main thread
+    });
+  });
+  AwaitEnd(signals);
+  if (!failed) {
+    absl::Notification drained;
+    executor.RunAndWait([&] { app->Drain([&drained] { drained.Notify(); }); });
+    if (!drained.WaitForNotificationWithTimeout(kDrainTime)) {
+      spdlog::warn("leaving with unfinished requests: the database does not answer");
+    }
+  }
+  executor.RunAndWait([&] {
+    app.reset();
+    store.reset();
+  });
+  bus.reset();
+  return failed ? failure : absl::OkStatus();
+}
+
+int Main(int argc, char** argv) {
+  CLI::App cli("trivium-controlplane: commits, publishes and answers for one cluster of a Trivium mesh",
+               "trivium-controlplane");
+  std::string path;
+  bool check = false;
+  cli.add_option("--config", path, "the configuration file (docs/configuration.md)")->required();
+  cli.add_flag("--check-config", check, "only says whether the configuration is right");
+  cli.set_version_flag("--version", std::string("trivium-controlplane ") + kVersion);
+  try {
+    cli.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return cli.exit(error);
+  }
+  const absl::StatusOr<ControlPlaneConfig> config = ReadConfig(path);
+  absl::Status status = config.status();
+  if (status.ok()) status = InitLogging(config->instance, config->log_level);
+  if (!status.ok()) {
+    fprintf(stderr, "trivium-controlplane: %s\n", std::string(status.message()).c_str());
+    return 2;
+  }
+  if (check) {
+    printf("%s: fine\n", path.c_str());
+    return 0;
+  }
+
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  std::signal(SIGPIPE, SIG_IGN);
+  // While the database is migrated a signal ends the process at once: every step of it may be repeated.
+  status = Serve(*config, signals);
+  if (!status.ok()) {
+    spdlog::error("cannot go on error=\"{}\"", std::string(status.message()));
+    return 1;
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace trivium
+
+int main(int argc, char** argv) { return trivium::Main(argc, argv); }
