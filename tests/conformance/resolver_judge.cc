@@ -1,10 +1,12 @@
-// Asks the policy library: what the policies of each end's cluster mean, without maps.
+// Asks the policy library, each cell twice: by the plain meaning of the rules, and by their compiled form
+// (class, then longest prefix). The two must agree.
 #include <map>
 #include <tuple>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/status.h"
 #include "policy/cidr.h"
 #include "policy/rule_set.h"
 #include "tests/conformance/judge.h"
@@ -29,7 +31,8 @@ class ResolverJudge final : public Judge {
 
   absl::StatusOr<Answer> New(const World& world, const Flow& flow) override {
     if (!flow.source.external()) {
-      Answer answer = Side(world, flow, flow.source, flow.destination, v1::Rule::EGRESS);
+      TRIVIUM_ASSIGN_OR_RETURN(Answer answer,
+                               Side(world, flow, flow.source, flow.destination, v1::Rule::EGRESS));
       if (!answer.allowed) return answer;
     }
     if (!flow.destination.external())
@@ -49,8 +52,23 @@ class ResolverJudge final : public Judge {
     return mirror.Find(v1::KIND_IDENTITY, absl::StrCat(endpoint.identity()))->identity();
   }
 
-  Answer Side(const World& world, const Flow& flow, const Host& subject, const Host& peer,
-              v1::Rule::Direction direction) {
+  // The longest entry that matches decides, as in the kernel's map; none: denied.
+  static policy::Verdict Lookup(const std::vector<policy::VerdictEntry>& entries, v1::Protocol protocol,
+                                uint16_t port) {
+    int longest = -1;
+    policy::Verdict verdict = policy::Verdict::kDeny;
+    for (const policy::VerdictEntry& entry : entries) {
+      const int bits = entry.protocol_bits + entry.port_bits;
+      if (bits <= longest || (entry.protocol_bits != 0 && entry.protocol != protocol)) continue;
+      if (entry.port_bits != 0 && (port ^ entry.port) >> (16 - entry.port_bits) != 0) continue;
+      longest = bits;
+      verdict = entry.verdict;
+    }
+    return verdict;
+  }
+
+  absl::StatusOr<Answer> Side(const World& world, const Flow& flow, const Host& subject, const Host& peer,
+                              v1::Rule::Direction direction) {
     const v1::Identity& identity = IdentityOf(world, subject);
     std::shared_ptr<const policy::RuleSet>& rules = rule_sets_[{subject.cluster, identity.id(), direction}];
     if (rules == nullptr) rules = policy::RuleSet::Build(identity, direction, policies_[subject.cluster]);
@@ -63,8 +81,14 @@ class ResolverJudge final : public Judge {
       ref.identity = &IdentityOf(world, peer);
     }
     const bool icmp = flow.protocol == v1::PROTOCOL_ICMP || flow.protocol == v1::PROTOCOL_ICMPV6;
-    const policy::Decision decision =
-        rules->Decide(ref, flow.protocol, icmp ? static_cast<uint16_t>(flow.port << 8) : flow.port);
+    const auto port = icmp ? static_cast<uint16_t>(flow.port << 8) : flow.port;
+    const policy::Decision decision = rules->Decide(ref, flow.protocol, port);
+    const policy::Verdict compiled = Lookup(rules->Flatten(rules->ClassOf(ref)), flow.protocol, port);
+    if (compiled != decision.verdict) {
+      return absl::InternalError(absl::StrCat(flow.from, " -> ", flow.to, ": the compiled form says ",
+                                              compiled == policy::Verdict::kAllow ? "allow" : "deny",
+                                              ", the rules say otherwise"));
+    }
     return Answer{
         decision.verdict == policy::Verdict::kAllow,
         absl::StrCat(
