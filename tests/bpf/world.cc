@@ -13,7 +13,26 @@ Key AddressKey(const std::string& ip) {
   return key;
 }
 
+template <typename T>
+absl::string_view Bytes(const T& value) {
+  return absl::string_view(reinterpret_cast<const char*>(&value), sizeof(value));
+}
+
 }  // namespace
+
+template <typename Key, typename Value>
+absl::Status World::Put(MapId map, const Key& key, const Value& value) {
+  MapRecords records = {.key_size = sizeof(Key), .value_size = sizeof(Value)};
+  records.Add(Bytes(key), Bytes(value));
+  return maps_->Update(map, records).status;
+}
+
+template <typename Key>
+absl::Status World::Remove(MapId map, const Key& key) {
+  MapRecords keys = {.key_size = sizeof(Key)};
+  keys.Add(Bytes(key));
+  return maps_->Delete(map, keys).status;
+}
 
 ipcache_key IpcacheKeyOf(const std::string& ip) { return AddressKey<ipcache_key>(ip); }
 endpoint_key EndpointKeyOf(const std::string& ip) { return AddressKey<endpoint_key>(ip); }
@@ -54,41 +73,44 @@ absl::Status World::Endpoint(const std::string& ip, uint32_t endpoint, uint32_t 
   const uint8_t host[6] = {0x02, 0xbb, 0, 0, 0, static_cast<uint8_t>(endpoint)};
   std::memcpy(value.pod_mac, pod, 6);
   std::memcpy(value.host_mac, host, 6);
-  return tester_->Put(MapId::kEndpoints, EndpointKeyOf(ip), value);
+  return Endpoint(ip, value);
+}
+absl::Status World::Endpoint(const std::string& ip, const endpoint_value& value) {
+  return Put(MapId::kEndpoints, EndpointKeyOf(ip), value);
+}
+absl::Status World::Underlay(const std::string& ip, uint32_t cluster, uint32_t node) {
+  return Put(MapId::kUnderlay, UnderlayKeyOf(ip), underlay_value{cluster, node});
 }
 absl::Status World::Address(const std::string& ip, uint32_t identity, uint32_t cluster, uint32_t node,
                             uint32_t flags) {
-  return tester_->Put(MapId::kIpcache, IpcacheKeyOf(ip),
-                      ipcache_value{.identity = identity, .cluster = cluster, .node = node, .flags = flags});
+  return Put(MapId::kIpcache, IpcacheKeyOf(ip),
+             ipcache_value{.identity = identity, .cluster = cluster, .node = node, .flags = flags});
 }
 absl::Status World::Prefix(const std::string& ip, int length, uint32_t identity, uint32_t cluster,
                            uint32_t flags) {
-  return tester_->Put(MapId::kIpcacheLpm, PrefixKeyOf(ip, length),
-                      ipcache_value{.identity = identity, .cluster = cluster, .node = 0, .flags = flags});
+  return Put(MapId::kIpcacheLpm, PrefixKeyOf(ip, length),
+             ipcache_value{.identity = identity, .cluster = cluster, .node = 0, .flags = flags});
 }
 absl::Status World::Node(uint32_t cluster, uint32_t node, const std::string& ipv4, const std::string& ipv6) {
-  return tester_->Put(MapId::kNodes, node_key{cluster, node}, NodeOf(ipv4, ipv6));
+  return Put(MapId::kNodes, node_key{cluster, node}, NodeOf(ipv4, ipv6));
 }
 absl::Status World::Known(uint32_t identity, uint32_t cluster) {
-  return tester_->Put(MapId::kKnown, known_key{identity}, known_value{cluster});
+  return Put(MapId::kKnown, known_key{identity}, known_value{cluster});
 }
-absl::Status World::NotKnown(uint32_t identity) {
-  return tester_->Remove(MapId::kKnown, known_key{identity});
-}
+absl::Status World::NotKnown(uint32_t identity) { return Remove(MapId::kKnown, known_key{identity}); }
 absl::Status World::Policy(uint32_t endpoint, uint32_t direction, uint32_t rule_set, uint32_t flags) {
-  return tester_->Put(MapId::kEndpointPolicy, endpoint_policy_key{endpoint, direction},
-                      endpoint_policy_value{rule_set, flags});
+  return Put(MapId::kEndpointPolicy, endpoint_policy_key{endpoint, direction},
+             endpoint_policy_value{rule_set, flags});
 }
 absl::Status World::Closed(uint32_t endpoint, uint32_t direction) {
-  return tester_->Remove(MapId::kEndpointPolicy, endpoint_policy_key{endpoint, direction});
+  return Remove(MapId::kEndpointPolicy, endpoint_policy_key{endpoint, direction});
 }
 absl::Status World::Class(uint32_t rule_set, uint32_t identity, uint32_t class_id) {
-  return tester_->Put(MapId::kPolicyClass, policy_class_key{rule_set, identity},
-                      policy_class_value{class_id});
+  return Put(MapId::kPolicyClass, policy_class_key{rule_set, identity}, policy_class_value{class_id});
 }
 absl::Status World::Verdict(const policy_verdict_key& key, policy_action action, uint32_t cookie) {
   policy_verdict_value value = {.action = static_cast<uint8_t>(action), .cookie = cookie};
-  return tester_->Put(MapId::kPolicyVerdict, key, value);
+  return Put(MapId::kPolicyVerdict, key, value);
 }
 
 absl::Status World::Fill() {
@@ -132,10 +154,10 @@ absl::Status World::Fill() {
   TRIVIUM_RETURN_IF_ERROR(Node(1, 2, kUnderlay2, kUnderlay2v6));
   TRIVIUM_RETURN_IF_ERROR(Node(2, 7, kUnderlay7, kUnderlay7v6));
   for (const std::string& ip : {kUnderlay2, kUnderlay2v6}) {
-    TRIVIUM_RETURN_IF_ERROR(tester_->Put(MapId::kUnderlay, UnderlayKeyOf(ip), underlay_value{1, 2}));
+    TRIVIUM_RETURN_IF_ERROR(Underlay(ip, 1, 2));
   }
   for (const std::string& ip : {kUnderlay7, kUnderlay7v6}) {
-    TRIVIUM_RETURN_IF_ERROR(tester_->Put(MapId::kUnderlay, UnderlayKeyOf(ip), underlay_value{2, 7}));
+    TRIVIUM_RETURN_IF_ERROR(Underlay(ip, 2, 7));
   }
   return absl::OkStatus();
 }

@@ -46,16 +46,20 @@ policy_verdict_key PortVerdict(uint32_t rule_set, uint8_t protocol, uint16_t por
 
 class World {
  public:
-  explicit World(PacketTester* tester) : tester_(tester) {}
+  explicit World(PacketTester* tester) : World(&tester->maps()) {}
+  explicit World(MapIo* maps) : maps_(maps) {}
 
+  // All of the above. The rest writes one entry each.
   absl::Status Fill();
 
   absl::Status Endpoint(const std::string& ip, uint32_t endpoint, uint32_t identity,
                         uint32_t ifindex = PacketTester::kIfindex);
+  absl::Status Endpoint(const std::string& ip, const endpoint_value& value);
   absl::Status Address(const std::string& ip, uint32_t identity, uint32_t cluster, uint32_t node,
                        uint32_t flags = 0);
   absl::Status Prefix(const std::string& ip, int length, uint32_t identity, uint32_t cluster, uint32_t flags);
   absl::Status Node(uint32_t cluster, uint32_t node, const std::string& ipv4, const std::string& ipv6);
+  absl::Status Underlay(const std::string& ip, uint32_t cluster, uint32_t node);
   absl::Status Known(uint32_t identity, uint32_t cluster);
   absl::Status NotKnown(uint32_t identity);
   // Swaps the endpoint's rule set.
@@ -65,7 +69,12 @@ class World {
   absl::Status Verdict(const policy_verdict_key& key, policy_action action, uint32_t cookie = 0);
 
  private:
-  PacketTester* const tester_;
+  template <typename Key, typename Value>
+  absl::Status Put(MapId map, const Key& key, const Value& value);
+  template <typename Key>
+  absl::Status Remove(MapId map, const Key& key);
+
+  MapIo* const maps_;
 };
 
 }  // namespace trivium
