@@ -133,24 +133,35 @@ class Mesh:
             self.underlay.plug(self.node_netns(cluster, node), number)
         say("certificates and NATS configuration")
         sh(self.binary("triviumctl"), "mesh", "init", "-f", spec, "-o", self.made)
-        say("PostgreSQL")
+        say("PostgreSQL; NATS: a hub and an edge in each cloud")
         self.postgres = Postgres(self.run, self.underlay.netns, self.underlay.address, self.sql_port, self.made / "sql")
-        self.postgres.start()
-        say("NATS: a hub and an edge in each cloud")
-        for conf in sorted((self.made / "nats").glob("*.conf")):
-            self.start_nats(conf.stem)
+        with ThreadPoolExecutor(1) as pool:
+            database = pool.submit(self.postgres.start)
+            for conf in sorted((self.made / "nats").glob("*.conf")):
+                self.start_nats(conf.stem)
+            database.result()
         say("control planes")
         for c in self.clusters:
             for i in range(1, c.control_planes + 1):
                 self.start_control_plane(f"{c.name}-cp{i}")
         for c in self.clusters:
-            wait_until(f"the control plane of {c.name}", lambda c=c: self.status(c.name) is not None, 60)
+            self.wait_for(f"{c.name}-cp1", lambda c=c: self.status(c.name) is not None)
         say("node agents")
         self.run.add_pins(self.pin_root)
         for cluster, node in self.node_numbers:
             self.start_agent(cluster, node)
         for cluster, node in self.node_numbers:
-            wait_until(f"the agent {cluster}/{node}", self.socket(cluster, node).exists, 60)
+            self.wait_for(f"agent-{cluster}-{node}", self.socket(cluster, node).exists)
+
+    def wait_for(self, name, ready, timeout=60):
+        """Until process `name` is ready; says what it logged last if it ends before."""
+        def settled():
+            return ready() or not self.processes[name].alive()
+        wait_until(name, settled, timeout)
+        process = self.processes[name]
+        if not process.alive():
+            last = process.log.read_text(errors="replace").splitlines()[-3:]
+            raise RuntimeError(f"{name} ended as it started: {' | '.join(last)}")
 
     def _start(self, name, argv, netns):
         old = self.processes.get(name)

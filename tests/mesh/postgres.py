@@ -7,6 +7,7 @@ from pathlib import Path
 from .run import CommandFailed, sh
 
 BIN = Path("/usr/lib/postgresql/15/bin")
+BOOTSTRAP = Path(__file__).resolve().parents[2] / "migrations" / "bootstrap.sql"
 
 
 class Postgres:
@@ -27,8 +28,10 @@ class Postgres:
                                       user="postgres")
         self._wait()
         if first:
-            self.sql("CREATE ROLE trivium_writer LOGIN; CREATE ROLE trivium_reader LOGIN;"
-                     " CREATE DATABASE trivium OWNER trivium_writer;".split(";"))
+            self.sql(["CREATE ROLE trivium_writer LOGIN",
+                      "CREATE DATABASE trivium OWNER trivium_writer ENCODING 'UTF8' TEMPLATE template0"
+                      " LC_COLLATE 'C' LC_CTYPE 'C'"])
+            self.sql(BOOTSTRAP.read_text(), database="trivium")
 
     def _init(self):
         # The server refuses to run as root, so the folders are the postgres user's; parents must let it through.
@@ -38,7 +41,7 @@ class Postgres:
         (self.socket_folder / "server.key").chmod(0o600)
         sh("chown", "-R", "postgres:postgres", self.socket_folder)
         sh("setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", BIN / "initdb", "-D", self.data,
-           "--locale=C", "--encoding=UTF8", "--auth=peer", "-U", "postgres")
+           "--locale=C", "--encoding=UTF8", "--auth=peer", "-U", "postgres", "--no-sync")
         settings = {
             "listen_addresses": self.address, "port": self.port, "unix_socket_directories": self.socket_folder,
             "ssl": "on", "ssl_ca_file": self.socket_folder / "ca.crt", "ssl_cert_file": self.socket_folder / "server.crt",
