@@ -117,6 +117,11 @@ struct RuleSet::Compiled {
     bool any_port = false;
     std::vector<PortSpan> spans;
     std::vector<uint32_t> names;  // into `names`
+
+    bool Applies(const std::set<uint32_t>& matched) const {
+      return any_peer || std::any_of(selectors.begin(), selectors.end(),
+                                     [&](uint32_t selector) { return matched.count(selector) != 0; });
+    }
   };
 
   Outcome otherwise;  // what holds where no rule does
@@ -195,6 +200,55 @@ ClassParts FromClassKey(const std::string& key) {
   }
   return parts;
 }
+
+// One protocol's spans, turned into stretches of ports with one outcome each.
+class Sweep {
+ public:
+  void Add(const PortSpan& span, bool deny, uint32_t rule) {
+    events_[span.first].push_back({deny, rule, true});
+    events_[span.last + 1].push_back({deny, rule, false});
+  }
+
+  // A deny outdoes an allow, an allow for every port (the base) is named before one for some, and otherwise
+  // the first rule is named.
+  std::vector<Stretch> Stretches(const Outcome& base) const {
+    std::vector<Stretch> stretches = {{0, base}};
+    std::multiset<uint32_t> denies, allows;
+    for (const auto& [at, events] : events_) {
+      for (const Event& event : events) {
+        std::multiset<uint32_t>& open = event.deny ? denies : allows;
+        if (event.begins) {
+          open.insert(event.rule);
+        } else {
+          open.erase(open.find(event.rule));
+        }
+      }
+      if (at >= kPorts) break;
+      Outcome outcome = base;
+      if (!denies.empty()) {
+        outcome = Outcome{Verdict::kDeny, *denies.begin()};
+      } else if (base.rule == kDefaultRule && !allows.empty()) {
+        outcome = Outcome{Verdict::kAllow, *allows.begin()};
+      }
+      if (at == 0) {
+        stretches.front().outcome = outcome;
+      } else if (!(stretches.back().outcome == outcome)) {
+        stretches.push_back({at, outcome});
+      }
+    }
+    return stretches;
+  }
+
+ private:
+  static constexpr uint32_t kPorts = 65536;
+  struct Event {
+    bool deny;
+    uint32_t rule;
+    bool begins;
+  };
+  // By port. Every end has its begin at a lower port.
+  std::map<uint32_t, std::vector<Event>> events_;
+};
 
 // Puts one rule's parts together.
 class Builder {
@@ -275,6 +329,8 @@ std::shared_ptr<const RuleSet> RuleSet::Build(const v1::Identity& subject, v1::R
   std::string text = absl::StrCat(direction, "\n", compiled->cluster, "\n");  // what key_ is the hash of
 
   auto add = [&](const std::string& policy, const v1::Rule& rule) {
+    // An action of a later version allows nothing here.
+    if (rule.action() != v1::Rule::ALLOW && rule.action() != v1::Rule::DENY) return;
     Compiled::Rule out;
     out.deny = rule.action() == v1::Rule::DENY;
     out.any_peer = rule.any_peer();
@@ -357,68 +413,38 @@ std::string RuleSet::ClassOf(const PeerRef& peer) const {
   for (uint32_t i = 0; i < compiled_->selectors.size(); ++i) {
     if (compiled_->Has(compiled_->selectors[i], peer)) parts.selectors.insert(i);
   }
-  for (uint32_t i = 0; i < compiled_->names.size(); ++i) parts.names[i] = compiled_->Resolve(i, peer);
+  // A named port tells peers apart only where a rule that has it applies.
+  for (const Compiled::Rule& rule : compiled_->rules) {
+    if (rule.names.empty() || !rule.Applies(parts.selectors)) continue;
+    for (const uint32_t name : rule.names) parts.names[name] = compiled_->Resolve(name, peer);
+  }
   return ToClassKey(parts);
 }
 
 std::vector<VerdictEntry> RuleSet::Flatten(const std::string& class_key) const {
   const ClassParts parts = FromClassKey(class_key);
-  struct Applied {
-    bool deny;
-    uint32_t rule;
-    PortSpan span;
-  };
-  std::vector<Applied> applied;
   Outcome base = compiled_->otherwise;  // where no port is named
-  bool base_by_rule = false;
+  std::map<uint8_t, Sweep> sweeps;      // by protocol
   for (uint32_t i = 0; i < compiled_->rules.size(); ++i) {
     const Compiled::Rule& rule = compiled_->rules[i];
-    const bool applies =
-        rule.any_peer || std::any_of(rule.selectors.begin(), rule.selectors.end(),
-                                     [&](uint32_t s) { return parts.selectors.count(s) != 0; });
-    if (!applies) continue;
+    if (!rule.Applies(parts.selectors)) continue;
     if (rule.any_port) {
       // The first deny for every port ends it; else the first allow names the base.
       if (rule.deny) return {VerdictEntry{0, 0, 0, 0, Verdict::kDeny, i}};
-      if (!base_by_rule) base = Outcome{Verdict::kAllow, i};
-      base_by_rule = true;
+      if (base.rule == kDefaultRule) base = Outcome{Verdict::kAllow, i};
     }
-    for (const PortSpan& span : rule.spans) applied.push_back({rule.deny, i, span});
+    for (const PortSpan& span : rule.spans) sweeps[span.protocol].Add(span, rule.deny, i);
     for (const uint32_t name : rule.names) {
       const auto resolved = parts.names.find(name);
       if (resolved == parts.names.end()) continue;
-      for (const PortSpan& span : resolved->second) applied.push_back({rule.deny, i, span});
+      for (const PortSpan& span : resolved->second) sweeps[span.protocol].Add(span, rule.deny, i);
     }
   }
 
   std::vector<VerdictEntry> entries;
   if (base.verdict == Verdict::kAllow) entries.push_back(VerdictEntry{0, 0, 0, 0, base.verdict, base.rule});
-  std::set<uint8_t> protocols;
-  for (const Applied& a : applied) protocols.insert(a.span.protocol);
-  for (const uint8_t protocol : protocols) {
-    std::set<uint32_t> starts = {0};
-    for (const Applied& a : applied) {
-      if (a.span.protocol != protocol) continue;
-      starts.insert(a.span.first);
-      if (a.span.last < 0xffff) starts.insert(a.span.last + 1);
-    }
-    std::vector<Stretch> stretches;
-    for (const uint32_t start : starts) {
-      // Rules stand in order, so the first found is the one that is named. An allow for every port is named
-      // first.
-      Outcome outcome = base;
-      for (const Applied& a : applied) {
-        if (a.span.protocol != protocol || start < a.span.first || start > a.span.last) continue;
-        if (a.deny) {
-          outcome = Outcome{Verdict::kDeny, a.rule};
-          break;
-        }
-        if (outcome.rule == kDefaultRule) outcome = Outcome{Verdict::kAllow, a.rule};
-      }
-      if (stretches.empty() || !(stretches.back().outcome == outcome)) stretches.push_back({start, outcome});
-    }
-    AppendPrefixes(protocol, stretches, base, &entries);
-  }
+  for (const auto& [protocol, sweep] : sweeps)
+    AppendPrefixes(protocol, sweep.Stretches(base), base, &entries);
   return entries;
 }
 
