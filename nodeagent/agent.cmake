@@ -23,5 +23,9 @@ trivium_library(agent
     endpoint/node_registrar.cc endpoint/socket_server.cc
     inbox/cluster_feed.cc inbox/inbox.cc
     mirror/cluster_copy.cc mirror/frames.cc
-    report/map_text.cc
+    report/flow_log.cc report/map_text.cc
   DEPS agent_pipeline replica)
+
+trivium_binary(trivium-agent
+  SOURCES housekeeping.cc main.cc
+  DEPS agent bus_nats kernel_devices CLI11::CLI11)

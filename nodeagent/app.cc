@@ -23,6 +23,7 @@ constexpr absl::Duration kMinRetry = absl::Milliseconds(200);
 constexpr absl::Duration kMaxRetry = absl::Seconds(10);
 constexpr size_t kMaxAuditLines = 100;
 constexpr uint32_t kDefaultDumpLines = 1000;
+constexpr uint32_t kDefaultFlows = 100;
 
 bool KeepAll(v1::Kind) { return true; }
 
@@ -422,11 +423,18 @@ void AgentApp::Handle(const v1::AgentRequest& request, EndpointManager::Done don
       }
       return done(std::move(reply));
     }
+    case v1::AgentRequest::kFlows:
+      reply.mutable_flows();
+      if (deps_.flows != nullptr) {
+        *reply.mutable_flows() =
+            deps_.flows(request.flows().limit() == 0 ? kDefaultFlows : request.flows().limit());
+      }
+      return done(std::move(reply));
     case v1::AgentRequest::VERB_NOT_SET:
       break;
   }
   reply.set_code(static_cast<uint32_t>(absl::StatusCode::kInvalidArgument));
-  reply.set_message("a request without a verb that this agent knows: add, del, list, status or maps");
+  reply.set_message("a request without a verb that this agent knows: add, del, list, status, maps or flows");
   done(std::move(reply));
 }
 

@@ -39,6 +39,8 @@ class AgentApp {
     std::string boot_id;
     // What the programs dropped so far; may be null.
     std::function<std::vector<v1::DropCount>()> drops;
+    // The last flow events; may be null.
+    std::function<v1::FlowsResult(size_t limit)> flows;
   };
 
   AgentApp(AgentConfig config, Deps deps);
