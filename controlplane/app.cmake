@@ -12,3 +12,12 @@ target_compile_definitions(controlplane PUBLIC TRIVIUM_VERSION="${PROJECT_VERSIO
 trivium_binary(trivium-controlplane
   SOURCES main.cc
   DEPS controlplane sql_store migrate bus_nats CLI11::CLI11)
+
+trivium_test(planner_test LABEL unit
+  SOURCES writer/addresses_test.cc writer/draft_test.cc writer/plan_endpoint_test.cc
+          writer/plan_manifest_test.cc writer/plan_node_test.cc
+  DEPS controlplane)
+
+trivium_test(writer_test LABEL unit
+  SOURCES writer/writer_test.cc
+  DEPS controlplane fake_store)

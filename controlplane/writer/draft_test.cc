@@ -1,0 +1,116 @@
+#include "controlplane/writer/draft.h"
+
+#include "controlplane/writer/planner_fixture.h"
+
+namespace trivium {
+namespace {
+
+// Several requests in one batch.
+class DraftTest : public PlannerTest {
+ protected:
+  DraftTest() { MakeShop(); }
+};
+
+TEST_F(DraftTest, ALaterRequestSeesTheEarlierOnes) {
+  v1::Changes changes = CommitPlan(&cluster_, [&](Draft* draft) {
+    ASSERT_TRUE(planner_.Plan(Apply(NamespaceYaml("new")), Ctl(), draft).ok());
+    ASSERT_TRUE(planner_.Plan(Apply(PolicyYaml("new", "db")), Ctl(), draft).ok());
+    ASSERT_TRUE(planner_.Plan(Add(1, "new", "a", "n1", "10.1.1.5"), NodeCaller("n1"), draft).ok());
+    ASSERT_TRUE(planner_.Plan(Add(2, "new", "b", "n2", "10.1.2.5"), NodeCaller("n2"), draft).ok());
+    EXPECT_FALSE(planner_.Plan(Add(3, "new", "c", "n1", "10.1.1.5"), NodeCaller("n1"), draft).ok());
+  });
+  EXPECT_EQ(changes.changes_size(), 5);  // both endpoints share one new identity
+  EXPECT_EQ(FindEndpoint(1)->identity(), FindEndpoint(2)->identity());
+  EXPECT_EQ(FindEndpoint(3), nullptr);
+}
+
+TEST_F(DraftTest, ARefusedRequestLeavesNoTraceInTheIndex) {
+  CommitPlan(&cluster_, [&](Draft* draft) {
+    ASSERT_TRUE(planner_.Plan(Add(1, "shop", "a", "n1", "10.1.1.5"), NodeCaller("n1"), draft).ok());
+    // Would replace endpoint 1, but its second address is taken by nobody's leave.
+    v1::Request bad = Add(2, "shop", "a", "n1", "10.1.1.5");
+    bad.mutable_add_endpoint()->add_ips(MakeIp("10.1.1.6"));
+    ASSERT_TRUE(planner_.Plan(Add(3, "shop", "c", "n1", "10.1.1.6"), NodeCaller("n1"), draft).ok());
+    EXPECT_THAT(planner_.Plan(bad, NodeCaller("n1"), draft),
+                Refuses(absl::StatusCode::kAlreadyExists, "10.1.1.6"));
+    EXPECT_EQ(draft->index().EndpointByName("shop", "a"), EndpointKey(Id128{0xe0, 1}));
+    EXPECT_EQ(draft->index().EndpointByAddress(3, MakeIp("10.1.1.5")), EndpointKey(Id128{0xe0, 1}));
+  });
+  EXPECT_NE(FindEndpoint(1), nullptr);
+  EXPECT_NE(FindEndpoint(3), nullptr);
+}
+
+TEST_F(DraftTest, AnAbandonedDraftLeavesTheIndexAsItWas) {
+  ASSERT_TRUE(Do(Add(1, "shop", "a", "n1", "10.1.1.5"), NodeCaller("n1")).ok());
+  {
+    Draft draft(&cluster_.mirror(), cluster_.index(), cluster_.position().revision + 1);
+    ASSERT_TRUE(planner_.Plan(Remove(1, "n1"), NodeCaller("n1"), &draft).ok());
+    ASSERT_TRUE(planner_.Plan(Add(2, "shop", "b", "n1", "10.1.1.5", "other"), NodeCaller("n1"), &draft).ok());
+    EXPECT_EQ(draft.index().EndpointByAddress(3, MakeIp("10.1.1.5")), EndpointKey(Id128{0xe0, 2}));
+  }
+  EXPECT_EQ(cluster_.index()->EndpointByAddress(3, MakeIp("10.1.1.5")), EndpointKey(Id128{0xe0, 1}));
+  EXPECT_EQ(cluster_.index()->EndpointByName("shop", "b"), "");
+  EXPECT_EQ(cluster_.index()->References(FindEndpoint(1)->identity()), 1u);
+  EXPECT_EQ(cluster_.index()->References(FindEndpoint(1)->identity() + 1), 0u);
+}
+
+TEST_F(DraftTest, ChangesOfOneActorCoalesceAndNameWhatTheyReplace) {
+  const Caller first = NodeCaller("n1");
+  const Caller second = NodeCaller("n1");
+  const v1::Changes changes = CommitPlan(&cluster_, [&](Draft* draft) {
+    ASSERT_TRUE(planner_.Plan(Add(1, "shop", "a", "n1", "10.1.1.5"), first, draft).ok());
+    ASSERT_TRUE(planner_.Plan(Add(1, "shop", "a", "n1", "10.1.1.5", "other"), second, draft).ok());
+  });
+  ASSERT_EQ(changes.changes_size(), 3);  // two identities, one endpoint
+  int endpoints = 0;
+  for (const v1::Change& change : changes.changes()) {
+    if (!change.object().has_endpoint()) continue;
+    ++endpoints;
+    EXPECT_EQ(change.request_id(), second.request_id.ToBytes());
+    ASSERT_EQ(change.replaced_request_ids_size(), 1);
+    EXPECT_EQ(change.replaced_request_ids(0), first.request_id.ToBytes());
+    EXPECT_EQ(change.object().endpoint().meta().generation(), 2u);
+  }
+  EXPECT_EQ(endpoints, 1);
+}
+
+TEST_F(DraftTest, ChangesOfTwoActorsDoNot) {
+  Caller bob = CallerOf("ctl", "bob");
+  CommitPlan(&cluster_, [&](Draft* draft) {
+    ASSERT_TRUE(planner_.Plan(Apply(PolicyYaml("shop", "db")), Ctl(), draft).ok());
+    const absl::StatusOr<Planned> planned = planner_.Plan(Apply(PolicyYaml("shop", "db", "x")), bob, draft);
+    ASSERT_TRUE(planned.ok()) << planned.status();
+    EXPECT_TRUE(planned->deferred);
+    EXPECT_EQ(draft->size(), 1u);
+    EXPECT_EQ(draft->Find(v1::KIND_POLICY, "NetworkPolicy/shop/db")->policy().meta().generation(), 1u);
+  });
+}
+
+TEST_F(DraftTest, WhatDoesNotFitWaits) {
+  CommitPlan(&cluster_, [&](Draft* draft) {
+    for (int i = 0; i < 499; ++i) {
+      ASSERT_TRUE(planner_.Plan(Apply(NamespaceYaml("ns" + std::to_string(i))), Ctl(), draft).ok());
+    }
+    const absl::StatusOr<Planned> two =
+        planner_.Plan(Apply(NamespaceYaml("x") + "---\n" + NamespaceYaml("y")), Ctl(), draft);
+    ASSERT_TRUE(two.ok());
+    EXPECT_TRUE(two->deferred);
+    EXPECT_EQ(draft->size(), 499u);
+    const absl::StatusOr<Planned> one = planner_.Plan(Apply(NamespaceYaml("x")), Ctl(), draft);
+    ASSERT_TRUE(one.ok());
+    EXPECT_FALSE(one->deferred);
+    EXPECT_EQ(draft->size(), 500u);
+  });
+}
+
+TEST_F(DraftTest, MadeAndRemovedInOneBatch) {
+  CommitPlan(&cluster_, [&](Draft* draft) {
+    ASSERT_TRUE(planner_.Plan(Add(1, "shop", "a", "n1", "10.1.1.5"), NodeCaller("n1"), draft).ok());
+    ASSERT_TRUE(planner_.Plan(Remove(1, "n1"), NodeCaller("n1"), draft).ok());
+  });
+  EXPECT_EQ(FindEndpoint(1), nullptr);
+  EXPECT_EQ(cluster_.index()->EndpointByAddress(3, MakeIp("10.1.1.5")), "");
+}
+
+}  // namespace
+}  // namespace trivium

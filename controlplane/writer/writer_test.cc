@@ -1,0 +1,374 @@
+#include "controlplane/writer/writer.h"
+
+#include "controlplane/writer/writer_fixture.h"
+
+namespace trivium {
+namespace {
+
+using absl::StatusCode;
+
+TEST_F(WriterTest, AnIdleWriterCommitsAtOnceAndAnswersAfterTheCommit) {
+  const ResultPtr result = Submit(one_.get(), "a");
+  EXPECT_EQ(one_->store.commits(), 1u);  // asked for already
+  EXPECT_EQ(result->answers, 0);
+  executor_.RunUntilIdle();
+  EXPECT_EQ(result->answers, 0) << "acknowledged before it was committed";
+  EXPECT_EQ(Rows().head.revision, 0u);
+  Run(absl::Milliseconds(2));
+  ASSERT_EQ(result->answers, 1);
+  EXPECT_EQ(result->code(), StatusCode::kOk);
+  EXPECT_EQ(result->reply.epoch(), 1u);
+  EXPECT_EQ(result->reply.revision(), 1u);
+  EXPECT_EQ(Action(result), "created");
+  ASSERT_EQ(one_->published.size(), 1u);
+  EXPECT_EQ(one_->published[0].envelope, Rows().log.at(1).envelope);
+  ExpectSound(*one_);
+}
+
+TEST_F(WriterTest, RowsForPeopleGoWithTheBatch) {
+  Submit(one_.get(), "a", "v1");
+  Run();
+  const FakeDatabase::ClusterRows rows = Rows();
+  ASSERT_EQ(rows.audit.size(), 1u);
+  EXPECT_EQ(rows.audit[0].actor, "aws:ctl:alice");
+  EXPECT_EQ(rows.audit[0].verb, "apply");
+  EXPECT_EQ(rows.objects.at(ObjectKey{v1::KIND_NAMESPACE, "a"}).manifest, "v1");
+  ASSERT_EQ(rows.requests.size(), 1u);
+  v1::Reply kept;
+  ASSERT_TRUE(kept.ParseFromString(rows.requests.begin()->second.result));
+  EXPECT_EQ(kept.revision(), 1u);
+}
+
+TEST_F(WriterTest, WhatArrivesMeanwhileJoinsTheNextBatch) {
+  std::vector<ResultPtr> results;
+  for (int i = 0; i < 100; ++i) results.push_back(Submit(one_.get(), "ns" + std::to_string(i)));
+  Run();
+  EXPECT_EQ(one_->store.commits(), 2u);
+  EXPECT_EQ(Rows().head.revision, 2u);
+  EXPECT_EQ(results[0]->reply.revision(), 1u);
+  for (int i = 1; i < 100; ++i) {
+    EXPECT_EQ(results[i]->answers, 1);
+    EXPECT_EQ(results[i]->reply.revision(), 2u);
+  }
+  EXPECT_EQ(Rows().requests.size(), 100u);
+  ExpectSound(*one_);
+}
+
+TEST_F(WriterTest, ABatchHasItsLimit) {
+  for (int i = 0; i < 1100; ++i) Submit(one_.get(), "ns" + std::to_string(i));
+  Run();
+  EXPECT_EQ(Rows().head.revision, 4u);  // 1 + 500 + 500 + 99
+  EXPECT_EQ(one_->published[1].changes.changes_size(), 500);
+  EXPECT_EQ(one_->published[3].changes.changes_size(), 99);
+  ExpectSound(*one_);
+}
+
+TEST_F(WriterTest, OnlyTheWrongRequestIsRefused) {
+  Submit(one_.get(), "first");
+  const ResultPtr good = Submit(one_.get(), "good");
+  const ResultPtr wrong = Submit(one_.get(), "wrong");
+  const ResultPtr missing = Submit(one_.get(), "missing");
+  const ResultPtr good2 = Submit(one_.get(), "good2");
+  Run();
+  EXPECT_EQ(good->code(), StatusCode::kOk);
+  EXPECT_EQ(good2->code(), StatusCode::kOk);
+  EXPECT_EQ(wrong->code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(missing->code(), StatusCode::kNotFound);
+  EXPECT_EQ(missing->reply.message(), "missing");
+  EXPECT_EQ(Rows().head.revision, 2u);
+}
+
+TEST_F(WriterTest, UnchangedWritesNothingButAsksWhetherItIsTrue) {
+  Submit(one_.get(), "a", "v1");
+  Run();
+  const ResultPtr again = Submit(one_.get(), "a", "v1");
+  Run();
+  EXPECT_EQ(Action(again), "unchanged");
+  EXPECT_EQ(again->reply.revision(), 0u);
+  EXPECT_EQ(Rows().head.revision, 1u);
+  EXPECT_EQ(one_->writer.counters().verified, 1u);
+}
+
+// The mirror of the asked one is behind: nobody told it what the other wrote.
+TEST_F(WriterTest, NoAnswerIsGivenFromAStaleMirror) {
+  std::unique_ptr<Side> two = MakeSide();
+  Submit(one_.get(), "a", "v1");
+  Run();
+  Submit(one_.get(), "a", "v2");
+  Run();
+  ASSERT_EQ(two->mirror.position().revision, 0u);
+  const ResultPtr result = Submit(two.get(), "a", "v2");
+  Run();
+  EXPECT_EQ(Action(result), "unchanged");
+  EXPECT_EQ(Rows().head.revision, 2u);
+  EXPECT_EQ(two->writer.counters().lost_races, 1u);
+  const ResultPtr missing = Submit(two.get(), "missing");
+  Submit(one_.get(), "b");
+  Run();
+  EXPECT_EQ(missing->code(), StatusCode::kNotFound);
+}
+
+TEST_F(WriterTest, ALostRaceIsPlannedAgain) {
+  one_->store.FailNextCommits({Fault::kLostRace, Fault::kLostRace});
+  const ResultPtr result = Submit(one_.get(), "a");
+  Run();
+  EXPECT_EQ(result->answers, 1);
+  EXPECT_EQ(result->code(), StatusCode::kOk);
+  EXPECT_EQ(result->reply.revision(), 3u);
+  EXPECT_EQ(one_->writer.counters().lost_races, 2u);
+  EXPECT_EQ(plans_, 3);
+  ExpectSound(*one_);
+}
+
+TEST_F(WriterTest, AnAmbiguousCommitIsRunAgainAsItWas) {
+  for (const Fault fault :
+       {Fault::kAmbiguousCommitted, Fault::kAmbiguousNotCommitted, Fault::kAmbiguousLate}) {
+    const uint64_t before = Rows().head.revision;
+    one_->store.FailNextCommits({fault});
+    const ResultPtr result = Submit(one_.get(), "ns" + std::to_string(static_cast<int>(fault)));
+    Run();
+    EXPECT_EQ(result->answers, 1);
+    EXPECT_EQ(result->code(), StatusCode::kOk);
+    EXPECT_EQ(result->reply.revision(), before + 1);
+    EXPECT_EQ(Rows().head.revision, before + 1) << "done twice";
+    ExpectSound(*one_);
+  }
+  EXPECT_EQ(one_->writer.counters().retries, 3u);
+}
+
+TEST_F(WriterTest, WithoutADatabaseCallersHearBeforeTheyGiveUp) {
+  const ResultPtr flying = Submit(one_.get(), "a", "x", "alice", Id128(), absl::Seconds(3));
+  one_->store.SetUnavailable(true);
+  const ResultPtr queued = Submit(one_.get(), "b", "x", "alice", Id128(), absl::Seconds(3));
+  Run(absl::Seconds(2));
+  EXPECT_EQ(flying->answers, 0);
+  Run(absl::Seconds(3));
+  EXPECT_EQ(flying->code(), StatusCode::kDeadlineExceeded);
+  EXPECT_THAT(flying->reply.message(), testing::HasSubstr("outcome is unknown"));
+  EXPECT_EQ(queued->code(), StatusCode::kDeadlineExceeded);
+  EXPECT_THAT(queued->reply.message(), testing::HasSubstr("nothing was written"));
+  // Back again: whatever arrives is served.
+  one_->store.SetUnavailable(false);
+  const ResultPtr later = Submit(one_.get(), "c");
+  Run(absl::Seconds(3));
+  EXPECT_EQ(later->code(), StatusCode::kOk);
+  EXPECT_EQ(flying->answers, 1);
+  ExpectSound(*one_);
+}
+
+TEST_F(WriterTest, AnOutcomeThatWasUnknownIsFoundByItsRequestId) {
+  const Id128 id{5, 5};
+  one_->store.FailNextCommits({Fault::kAmbiguousCommitted});
+  const ResultPtr first = Submit(one_.get(), "a", "x", "alice", id, absl::Milliseconds(2));
+  Run(absl::Milliseconds(3));
+  EXPECT_EQ(first->code(), StatusCode::kDeadlineExceeded);
+  const ResultPtr again = Submit(one_.get(), "a", "x", "alice", id);
+  Run();
+  EXPECT_EQ(again->code(), StatusCode::kOk);
+  EXPECT_EQ(again->reply.revision(), 1u);
+  EXPECT_EQ(Action(again), "created");
+  EXPECT_EQ(Rows().head.revision, 1u);
+}
+
+TEST_F(WriterTest, AFullQueueRefuses) {
+  Writer::Options options;
+  options.max_queue = 3;
+  std::unique_ptr<Side> two = MakeSide(options);
+  std::vector<ResultPtr> results;
+  for (int i = 0; i < 6; ++i) results.push_back(Submit(two.get(), "ns" + std::to_string(i)));
+  // One in flight, three waiting.
+  EXPECT_EQ(results[4]->code(), StatusCode::kResourceExhausted);
+  EXPECT_THAT(results[4]->reply.message(), testing::HasSubstr("try again later"));
+  EXPECT_EQ(results[5]->answers, 1);
+  Run();
+  EXPECT_EQ(Rows().requests.size(), 4u);
+  EXPECT_EQ(two->writer.counters().refused_full, 2u);
+  EXPECT_EQ(Submit(two.get(), "later")->answers, 0);
+
+  options.max_queue = 1000;
+  options.max_queue_bytes = 250;
+  std::unique_ptr<Side> three = MakeSide(options);
+  Submit(three.get(), "a");
+  Submit(three.get(), "b");
+  Submit(three.get(), "c");
+  EXPECT_EQ(Submit(three.get(), "d")->code(), StatusCode::kResourceExhausted);
+}
+
+TEST_F(WriterTest, ARepetitionGetsTheFirstAnswer) {
+  const Id128 id{5, 5};
+  const ResultPtr first = Submit(one_.get(), "a", "v1", "alice", id);
+  const ResultPtr joined = Submit(one_.get(), "a", "v1", "alice", id);  // while the first is on its way
+  Run();
+  Submit(one_.get(), "a", "v2", "bob");
+  Run();
+  const ResultPtr later = Submit(one_.get(), "a", "v1", "alice", id);  // from memory
+  Run();
+  for (const ResultPtr& result : {first, joined, later}) {
+    EXPECT_EQ(result->answers, 1);
+    EXPECT_EQ(result->reply.revision(), 1u);
+    EXPECT_EQ(Action(result), "created");
+  }
+  EXPECT_EQ(Rows().head.revision, 2u) << "a repetition overwrote what came after it";
+}
+
+TEST_F(WriterTest, ARepetitionElsewhereIsFoundInSql) {
+  const Id128 id{5, 5};
+  Submit(one_.get(), "a", "v1", "alice", id);
+  Run();
+  Submit(one_.get(), "a", "v2", "bob");
+  Run();
+  std::unique_ptr<Side> two = MakeSide();
+  two->writer.memory()->SetCompleteSince(clock_.Monotonic());  // what it is after a snapshot
+  const ResultPtr result = Submit(two.get(), "a", "v1", "alice", id);
+  Run();
+  EXPECT_EQ(result->reply.revision(), 1u);
+  EXPECT_EQ(Rows().head.revision, 2u);
+  // An unknown id goes on to be done.
+  const ResultPtr fresh = Submit(two.get(), "b");
+  Run();
+  EXPECT_EQ(fresh->code(), StatusCode::kOk);
+  EXPECT_EQ(fresh->reply.revision(), 3u);
+}
+
+TEST_F(WriterTest, ARepetitionOfWhatTheFeedBroughtIsNotDoneAgain) {
+  const Id128 id{5, 5};
+  std::unique_ptr<Side> two = MakeSide();
+  Submit(one_.get(), "a", "v1", "alice", id);
+  Run();
+  two->follower.OnBatch(one_->published[0]);
+  const ResultPtr result = Submit(two.get(), "a", "v1", "alice", id);
+  Run();
+  EXPECT_EQ(result->reply.revision(), 1u);
+  EXPECT_EQ(Action(result), "created");
+}
+
+TEST_F(WriterTest, OneRequestAtTwoWritersAtOnceIsDoneOnce) {
+  const Id128 id{5, 5};
+  std::unique_ptr<Side> two = MakeSide();
+  const ResultPtr a = Submit(one_.get(), "a", "v1", "alice", id);
+  const ResultPtr b = Submit(two.get(), "a", "v1", "alice", id);
+  Run();
+  EXPECT_EQ(Rows().head.revision, 1u);
+  EXPECT_EQ(a->reply.SerializeAsString(), b->reply.SerializeAsString());
+  EXPECT_EQ(a->reply.revision(), 1u);
+}
+
+TEST_F(WriterTest, ARequestIdBelongsToItsActor) {
+  const Id128 id{5, 5};
+  Submit(one_.get(), "a", "v1", "alice", id);
+  const ResultPtr meanwhile = Submit(one_.get(), "b", "v1", "bob", id);
+  EXPECT_EQ(meanwhile->code(), StatusCode::kAlreadyExists);
+  Run();
+  const ResultPtr after = Submit(one_.get(), "b", "v1", "bob", id);
+  Run();
+  EXPECT_EQ(after->code(), StatusCode::kAlreadyExists);
+  EXPECT_FALSE(after->reply.has_apply());
+}
+
+TEST_F(WriterTest, CoalescedRequestsAreEachAnsweredAndRemembered) {
+  const Id128 early{5, 1};
+  Submit(one_.get(), "first");
+  const ResultPtr a = Submit(one_.get(), "a", "v1", "alice", early);
+  const ResultPtr b = Submit(one_.get(), "a", "v2");
+  const ResultPtr other = Submit(one_.get(), "a", "v3", "bob");
+  Run();
+  EXPECT_EQ(a->reply.revision(), 2u);
+  EXPECT_EQ(b->reply.revision(), 2u);
+  EXPECT_EQ(other->reply.revision(), 3u) << "another actor's change is not coalesced";
+  EXPECT_EQ(one_->published[1].changes.changes_size(), 1);
+  EXPECT_EQ(Rows().objects.at(ObjectKey{v1::KIND_NAMESPACE, "a"}).manifest, "v3");
+  EXPECT_EQ(Rows().audit.size(), 4u);
+  // Its id is not the change's own, but every reader of the log knows it.
+  std::unique_ptr<Side> two = MakeSide();
+  RequestMemory memory;
+  memory.Learn(one_->published[1], absl::ZeroDuration());
+  EXPECT_TRUE(memory.Known(early));
+  ExpectSound(*one_);
+}
+
+TEST_F(WriterTest, ANewEpochIsTakenOver) {
+  Submit(one_.get(), "a");
+  Run();
+  one_->store.BumpEpoch(one_->mirror.ref(), 0, &executor_, [](const auto& head) { ASSERT_TRUE(head.ok()); });
+  Run();
+  const ResultPtr result = Submit(one_.get(), "b");
+  Run();
+  EXPECT_EQ(result->code(), StatusCode::kOk);
+  EXPECT_EQ(result->reply.epoch(), 2u);
+  EXPECT_EQ(result->reply.revision(), 2u);
+  EXPECT_EQ(one_->mirror.position().epoch, 2u);
+}
+
+TEST_F(WriterTest, DrainingFinishesWhatItHasAndTakesNoMore) {
+  const ResultPtr a = Submit(one_.get(), "a");
+  const ResultPtr b = Submit(one_.get(), "b");
+  bool drained = false;
+  one_->writer.Drain([&] { drained = true; });
+  const ResultPtr late = Submit(one_.get(), "c");
+  EXPECT_EQ(late->code(), StatusCode::kUnavailable);
+  EXPECT_FALSE(drained);
+  Run();
+  EXPECT_TRUE(drained);
+  EXPECT_EQ(a->code(), StatusCode::kOk);
+  EXPECT_EQ(b->code(), StatusCode::kOk);
+  EXPECT_EQ(Rows().head.revision, 2u);
+}
+
+TEST_F(WriterTest, AnAnswerMayBringTheNextRequest) {
+  ResultPtr second;
+  auto first = std::make_shared<Result>();
+  Writer::Write write;
+  write.plan = [](Draft*) { return absl::InvalidArgumentError("no"); };
+  write.actor = "x";
+  write.answer = [&](const v1::Reply&) { second = Submit(one_.get(), "b"); };
+  one_->writer.Submit(std::move(write));
+  Run();
+  ASSERT_NE(second, nullptr);
+  EXPECT_EQ(second->code(), StatusCode::kOk);
+  ExpectSound(*one_);
+}
+
+// Two writers of one cluster, without a lease, under faults: every acknowledged request is there exactly
+// once, in a gap-free log.
+TEST_F(WriterTest, TwoWritersRace) {
+  std::unique_ptr<Side> two = MakeSide();
+  one_->store.SetDelay(absl::Milliseconds(3), &random_);
+  two->store.SetDelay(absl::Milliseconds(4), &random_);
+  std::vector<ResultPtr> results;
+  std::vector<std::string> names;
+  for (int round = 0; round < 60; ++round) {
+    for (Side* side : {one_.get(), two.get()}) {
+      if (round % 7 == 3) side->store.FailNextCommits({Fault::kAmbiguousCommitted});
+      if (round % 11 == 5) side->store.FailNextCommits({Fault::kAmbiguousLate});
+      for (int i = 0; i < 3; ++i) {
+        names.push_back("ns" + std::to_string(names.size()));
+        results.push_back(Submit(side, names.back()));
+      }
+    }
+    Run(absl::Milliseconds(2));
+  }
+  Run(absl::Seconds(5));
+  const FakeDatabase::ClusterRows rows = Rows();
+  absl::flat_hash_map<std::string, int> seen;
+  for (const auto& [revision, entry] : rows.log) {
+    const absl::StatusOr<Batch> batch = DecodeBatch(entry.envelope);
+    for (const v1::Change& change : batch->changes.changes()) ++seen[change.object().namespace_().name()];
+  }
+  for (size_t i = 0; i < results.size(); ++i) {
+    ASSERT_EQ(results[i]->answers, 1) << i;
+    ASSERT_EQ(results[i]->code(), StatusCode::kOk) << results[i]->reply.message();
+    EXPECT_EQ(seen[names[i]], 1) << names[i];
+    EXPECT_EQ(rows.objects.at(ObjectKey{v1::KIND_NAMESPACE, names[i]}).revision,
+              results[i]->reply.revision());
+  }
+  EXPECT_GT(one_->writer.counters().lost_races + two->writer.counters().lost_races, 2u);
+  for (Side* side : {one_.get(), two.get()}) {
+    side->follower.CatchUp([](const absl::Status& status) { EXPECT_TRUE(status.ok()); });
+  }
+  Run();
+  ExpectSound(*one_);
+  ExpectSound(*two);
+}
+
+}  // namespace
+}  // namespace trivium
