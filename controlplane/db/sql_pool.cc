@@ -81,9 +81,15 @@ absl::StatusOr<std::unique_ptr<Connection>> SqlPool::Connect() {
         Connection::Open(host, options_.server, wake_fd_);
     last = connection.status();
     if (last.ok() && options_.on_connect != nullptr) last = options_.on_connect(**connection);
-    if (last.ok()) return connection;
-    spdlog::warn("sql: no usable connection host={} error=\"{}\"", host.ToString(), last.ToString());
+    if (last.ok()) {
+      if (outage_.exchange(false)) spdlog::info("sql: connected again host={}", host.ToString());
+      return connection;
+    }
     if (absl::IsCancelled(last)) return last;
+    // One line for an outage, not one for each attempt.
+    if (!outage_.exchange(true)) {
+      spdlog::warn("sql: no usable connection host={} error=\"{}\"", host.ToString(), std::string(last.message()));
+    }
   }
   return last;
 }

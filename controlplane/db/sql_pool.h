@@ -88,6 +88,7 @@ class SqlPool {
   std::atomic<uint64_t> connects_{0};
   std::atomic<uint64_t> lost_connections_{0};
   std::atomic<uint64_t> refused_{0};
+  std::atomic<bool> outage_{false};  // said so in the log
 
   std::vector<std::thread> threads_;
 };

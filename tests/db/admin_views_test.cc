@@ -1,0 +1,365 @@
+// What an administrator sees, and may: the admin_* views as trivium_reader, over a store's writes.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "absl/strings/str_cat.h"
+#include "controlplane/db/sql_state.h"
+#include "tests/db/sql_world.h"
+
+namespace trivium {
+namespace {
+
+using testing::HasSubstr;
+
+v1::Change NodeChange(const std::string& name, uint32_t number) {
+  v1::Object object;
+  v1::Node* node = object.mutable_node();
+  node->set_name(name);
+  node->set_number(number);
+  node->add_addresses(std::string("\xc0\xa8\x3c\x0b", 4));
+  v1::Cidr* cidr = node->add_pod_cidrs();
+  cidr->set_address(std::string("\x0a\x01\x01\x00", 4));
+  cidr->set_length(24);
+  return UpsertOf(object);
+}
+
+v1::Change IdentityChange(uint32_t id, const std::string& app) {
+  v1::Object object;
+  object.mutable_identity()->set_id(id);
+  v1::Label* label = object.mutable_identity()->add_labels();
+  label->set_key("k8s:app");
+  label->set_value(app);
+  v1::NamedPort* port = object.mutable_identity()->add_named_ports();
+  port->set_name("http");
+  port->set_protocol(v1::PROTOCOL_TCP);
+  port->set_port(8080);
+  return UpsertOf(object);
+}
+
+v1::Change EndpointChange(uint64_t uid, uint32_t identity, const std::vector<std::string>& ips,
+                          uint32_t space = 0) {
+  v1::Object object;
+  v1::Endpoint* endpoint = object.mutable_endpoint();
+  endpoint->mutable_meta()->set_uid(Id128{0, uid}.ToBytes());
+  endpoint->set_namespace_("shop");
+  endpoint->set_name(absl::StrCat("pod-", uid));
+  endpoint->set_node(1);
+  endpoint->set_identity(identity);
+  for (const std::string& ip : ips) {
+    v1::EndpointAddress* address = endpoint->add_addresses();
+    address->set_space(space);
+    address->set_ip(ip);
+  }
+  return UpsertOf(object);
+}
+
+v1::Change EndpointGone(uint64_t uid) { return DeleteOf({v1::KIND_ENDPOINT, EndpointKey(Id128{0, uid})}); }
+
+const std::string kIpA("\x0a\x01\x01\x02", 4);
+const std::string kIpB("\x0a\x01\x01\x03", 4);
+
+class AdminViews : public testing::Test {
+ protected:
+  AdminViews() : history_(kCluster, *client_->OpenCluster(kCluster), 1) {}
+
+  void Commit(std::vector<v1::Change> changes) {
+    const absl::Status committed = client_->Commit(history_.Next(std::move(changes)));
+    ASSERT_TRUE(committed.ok()) << committed;
+  }
+  // One value as the reader sees it.
+  std::string See(const std::string& column, const std::string& rest) {
+    auto connection = Connection::Open(reader_.hosts[0], reader_);
+    if (!connection.ok()) return connection.status().ToString();
+    auto results =
+        (*connection)->Run(Pipeline().AddText(absl::StrCat("SELECT (", column, ")::TEXT FROM ", rest)));
+    if (!results.ok()) return results.status().ToString();
+    const SqlResult& rows = results->front();
+    if (rows.rows() != 1) return absl::StrCat("<", rows.rows(), " rows>");
+    return rows.IsNull(0, 0) ? "<null>" : rows.Bytes(0, 0);
+  }
+  absl::Status AsReader(const std::string& sql) {
+    auto connection = Connection::Open(reader_.hosts[0], reader_);
+    if (!connection.ok()) return connection.status();
+    return (*connection)->Run(Pipeline().AddText(sql)).status();
+  }
+  v1::AgentStatus Report(const std::string& node, uint64_t sequence, uint64_t enforced) {
+    v1::AgentStatus status;
+    status.set_node(node);
+    status.set_version("0.1.0");
+    status.set_start_ms(1'700'000'000'000);
+    status.set_time_ms(1'700'000'001'000);
+    status.set_sequence(sequence);
+    status.set_endpoints(4);
+    v1::AppliedCluster* applied = status.add_applied();
+    applied->set_cluster(kCluster.name);
+    applied->set_epoch(1);
+    applied->set_received(enforced);
+    applied->set_enforced(enforced);
+    applied->set_batch(Id128{1, 2}.ToBytes());
+    return status;
+  }
+
+  const ClusterRef kCluster{"aws-euw2", 1, 1};
+  SqlWorld world_;
+  const SqlServerOptions reader_ = world_.As("trivium_reader");
+  std::unique_ptr<StoreClient> client_ = world_.Open();
+  RandomHistory history_;
+};
+
+TEST_F(AdminViews, ShowClustersNodesAndEndpoints) {
+  const ClusterRef mesh{kMeshCluster, 0, 0};
+  RandomHistory mesh_history(mesh, *client_->OpenCluster(mesh), 2);
+  v1::Object cluster;
+  cluster.mutable_cluster()->set_name(kCluster.name);
+  cluster.mutable_cluster()->set_id(1);
+  cluster.mutable_cluster()->set_region("eu-west-2");
+  v1::Cidr* cidr = cluster.mutable_cluster()->add_pod_cidrs();
+  cidr->set_address(std::string("\x0a\x01\x00\x00", 4));
+  cidr->set_length(16);
+  ASSERT_TRUE(client_->Commit(mesh_history.Next({UpsertOf(cluster)})).ok());
+  Commit({NodeChange("n1", 1), IdentityChange(300, "db"), EndpointChange(1, 300, {kIpA})});
+
+  const std::string of = " WHERE cluster = 'aws-euw2'";
+  EXPECT_EQ(See("region || ' ' || pod_cidrs::TEXT", "admin_clusters" + of), "eu-west-2 {10.1.0.0/16}");
+  EXPECT_EQ(See("revision || ' ' || nodes || ' ' || endpoints || ' ' || identities || ' ' || policies",
+                "admin_clusters" + of),
+            "1 1 1 1 0");
+  EXPECT_EQ(See("now() - last_commit_at < INTERVAL '1 hour'", "admin_clusters" + of), "true");
+  EXPECT_EQ(
+      See("node || ' ' || addresses::TEXT || ' ' || pod_cidrs::TEXT || ' ' || alive || ' ' || endpoints",
+          "admin_nodes" + of),
+      "n1 {192.168.60.11} {10.1.1.0/24} true 1");
+  EXPECT_EQ(See("namespace || ' ' || name || ' ' || node || ' ' || addresses::TEXT || ' ' || labels || ' ' "
+                "|| named_ports",
+                "admin_endpoints" + of),
+            "shop pod-1 n1 {10.1.1.2} k8s:app=db http=TCP/8080");
+  EXPECT_EQ(See("identity || ' ' || endpoints", "admin_identities" + of), "300 1");
+
+  v1::Object down;
+  down.mutable_liveness()->set_cluster(kCluster.name);
+  down.mutable_liveness()->set_node("n1");
+  Commit({UpsertOf(down)});
+  EXPECT_EQ(See("alive", "admin_nodes" + of), "false");
+}
+
+TEST_F(AdminViews, ShowWhoChangedWhatWhenAndFromWhere) {
+  v1::Object object;
+  v1::Policy* policy = object.mutable_policy();
+  policy->set_kind("NetworkPolicy");
+  policy->set_namespace_("shop");
+  policy->set_name("db");
+  v1::PolicyBlock* block = policy->add_blocks();
+  block->set_default_deny_ingress(true);
+  block->add_rules();
+  const ObjectKey key = KeyOf(object);
+  CommitRequest request = history_.Next({UpsertOf(object), NodeChange("n1", 1), NodeChange("n2", 2)});
+  request.manifests = {{key, "kind: NetworkPolicy"}};
+  request.audit = {{"aws-euw2:ctl:ann", "triviumctl/0.1", Id128{3, 4}, "apply", v1::KIND_POLICY, key.key,
+                    "kind: NetworkPolicy", 1'700'000'000'123'456}};
+  ASSERT_TRUE(client_->Commit(request).ok());
+  EXPECT_EQ(See("who || '|' || program || '|' || verb || '|' || kind || '|' || key || '|' || manifest",
+                "admin_changes"),
+            "aws-euw2:ctl:ann|triviumctl/0.1|apply|policy|NetworkPolicy/shop/db|kind: NetworkPolicy");
+  EXPECT_EQ(See("EXTRACT(EPOCH FROM changed_at)", "admin_changes"), "1700000000.123456");
+  EXPECT_EQ(See("revision || ' ' || changes", "admin_commits"), "1 3");
+  EXPECT_EQ(See("ingress_rules || ' ' || default_deny_ingress || ' ' || manifest || ' ' || nodes_enforcing "
+                "|| '/' || nodes",
+                "admin_policies"),
+            "1 true kind: NetworkPolicy 0/2");
+  ASSERT_TRUE(client_->WriteAgents(kCluster, {Report("n1", 1, 1), Report("n2", 1, 0)}).ok());
+  EXPECT_EQ(See("nodes_enforcing || '/' || nodes", "admin_policies"), "1/2");
+}
+
+TEST_F(AdminViews, ShowHowFarAgentsAreBehind) {
+  Commit({NodeChange("n1", 1), NodeChange("n2", 2)});
+  Commit({IdentityChange(300, "db")});
+  Commit({IdentityChange(301, "web")});
+  const std::string n1 = "admin_agents WHERE node = 'n1'";
+  EXPECT_EQ(See("seen_at", n1), "<null>") << "registered, never heard of";
+  ASSERT_TRUE(client_->WriteAgents(kCluster, {Report("n1", 2, 1), Report("n2", 1, 3)}).ok());
+  EXPECT_EQ(See("follows || ' ' || enforced || ' of ' || head_revision || ' lag ' || lag_revisions", n1),
+            "aws-euw2 1 of 3 lag 2");
+  EXPECT_EQ(See("lag_seconds BETWEEN 0 AND 600 AND silent_seconds BETWEEN 0 AND 600", n1), "true");
+  EXPECT_EQ(See("lag_revisions || ' ' || lag_seconds", "admin_agents WHERE node = 'n2'"), "0 0");
+  // The lag in seconds is the age of the oldest commit that is not enforced.
+  MustRun(world_.As("postgres"),
+          "UPDATE change_log SET created_at = now() - INTERVAL '90 seconds' WHERE revision = 2");
+  EXPECT_EQ(See("lag_seconds BETWEEN 89 AND 100", n1), "true");
+  // An older report changes nothing, whatever it says; a restarted agent counts anew.
+  ASSERT_TRUE(client_->WriteAgents(kCluster, {Report("n1", 1, 3)}).ok());
+  EXPECT_EQ(See("enforced", n1), "1");
+  v1::AgentStatus restarted = Report("n1", 1, 2);
+  restarted.set_start_ms(restarted.start_ms() + 1);
+  restarted.mutable_applied(0)->set_problem("map full");
+  v1::DropCount* drop = restarted.add_drops();
+  drop->set_reason(3);
+  drop->set_name("policy");
+  drop->set_packets(42);
+  ASSERT_TRUE(client_->WriteAgents(kCluster, {Report("n1", 3, 1), restarted, Report("n1", 4, 1)}).ok());
+  EXPECT_EQ(See("enforced || ' ' || problem", n1), "2 map full");
+  EXPECT_EQ(See("node || ' ' || reason || ' ' || name || ' ' || packets", "admin_drops"), "n1 3 policy 42");
+  // A cluster that it no longer follows is gone.
+  v1::AgentStatus none = restarted;
+  none.set_sequence(9);
+  none.clear_applied();
+  ASSERT_TRUE(client_->WriteAgents(kCluster, {none}).ok());
+  EXPECT_EQ(See("follows", n1), "<null>");
+  // And a node that is deleted takes its reports with it.
+  Commit({DeleteOf({v1::KIND_NODE, "n2"})});
+  EXPECT_EQ(world_.Value("SELECT count(*)::TEXT FROM agents"), "1");
+  EXPECT_EQ(world_.Value("SELECT count(*)::TEXT FROM agent_positions"), "0");
+}
+
+TEST_F(AdminViews, CountIdentityReferencesWithTheirEndpoints) {
+  auto refs = [this] {
+    return world_.Value("SELECT string_agg(id || '=' || refs, ' ' ORDER BY id) FROM identities");
+  };
+  Commit({IdentityChange(300, "db"), IdentityChange(301, "web"), EndpointChange(1, 300, {}),
+          EndpointChange(2, 300, {})});
+  EXPECT_EQ(refs(), "300=2 301=0");
+  Commit({EndpointChange(1, 301, {}), EndpointChange(3, 301, {})});
+  EXPECT_EQ(refs(), "300=1 301=2");
+  Commit({EndpointChange(1, 301, {})});
+  EXPECT_EQ(refs(), "300=1 301=2") << "written again, counted once";
+  Commit({IdentityChange(301, "web")});
+  EXPECT_EQ(refs(), "300=1 301=2") << "an upsert of the identity keeps its count";
+  Commit({EndpointGone(2), EndpointGone(3), EndpointGone(9)});
+  EXPECT_EQ(refs(), "300=0 301=1");
+  Commit({EndpointChange(4, 300, {}), EndpointGone(4), EndpointGone(1)});
+  EXPECT_EQ(refs(), "300=0 301=0");
+}
+
+TEST_F(AdminViews, AnAddressBelongsToTheLastWhoClaimedIt) {
+  auto owners = [this] {
+    return world_.Value(
+        "SELECT string_agg(space || ':' || host(ip) || '=' || right(endpoint::TEXT, 1), ' ' ORDER BY space, "
+        "ip) "
+        "FROM addresses");
+  };
+  Commit({EndpointChange(1, 300, {kIpA, kIpB}), EndpointChange(2, 300, {kIpA}, 7)});
+  EXPECT_EQ(owners(), "0:10.1.1.2=1 0:10.1.1.3=1 7:10.1.1.2=2") << "spaces do not meet";
+  Commit({EndpointChange(3, 300, {kIpA})});
+  EXPECT_EQ(owners(), "0:10.1.1.2=3 0:10.1.1.3=1 7:10.1.1.2=2");
+  Commit({EndpointGone(1)});
+  EXPECT_EQ(owners(), "0:10.1.1.2=3 7:10.1.1.2=2") << "the old owner's late delete";
+  Commit({EndpointChange(4, 300, {kIpA}), EndpointGone(3)});
+  EXPECT_EQ(owners(), "0:10.1.1.2=4 7:10.1.1.2=2") << "handed over in one batch";
+  Commit({EndpointChange(6, 300, {kIpA}), EndpointChange(5, 300, {kIpA})});
+  EXPECT_EQ(owners(), "0:10.1.1.2=5 7:10.1.1.2=2") << "the batch's order decides, not the uid's";
+  Commit({EndpointChange(5, 300, {kIpB})});
+  EXPECT_EQ(owners(), "0:10.1.1.3=5 7:10.1.1.2=2") << "what it no longer claims";
+}
+
+TEST_F(AdminViews, OneLabelSetHasOneIdentity) {
+  Commit({IdentityChange(300, "db")});
+  const absl::Status twice = client_->Commit(history_.Next({IdentityChange(301, "db")}));
+  EXPECT_EQ(twice.code(), absl::StatusCode::kAlreadyExists) << twice;
+  EXPECT_EQ(client_->ReadHead(kCluster)->revision, 1u) << "nothing of that batch is there";
+}
+
+TEST_F(AdminViews, RefuseWhatNoRowCanHold) {
+  const StoredHead head = *client_->ReadHead(kCluster);
+  auto refused = [&](v1::Change change) {
+    RandomHistory history(kCluster, head, 1);
+    return client_->Commit(history.Next({std::move(change)}));
+  };
+  const absl::Status address = refused(EndpointChange(1, 300, {std::string("\x0a", 1)}));
+  EXPECT_EQ(address.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(address.message()), HasSubstr("address of 1 bytes"));
+  EXPECT_EQ(refused(UpsertOf(NamespaceObject(std::string("a\0b", 3)))).code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(refused(DeleteOf({v1::KIND_POLICY, "no-slashes"})).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(refused(DeleteOf({v1::KIND_ENDPOINT, "nothex"})).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(refused(v1::Change()).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(client_->ReadHead(kCluster)->revision, 0u);
+}
+
+TEST_F(AdminViews, AreAllThatTheReaderMayDo) {
+  Commit({NodeChange("n1", 1)});
+  for (const char* view :
+       {"admin_clusters", "admin_nodes", "admin_endpoints", "admin_identities", "admin_policies",
+        "admin_agents", "admin_changes", "admin_commits", "admin_drops"}) {
+    EXPECT_TRUE(AsReader(absl::StrCat("SELECT * FROM ", view)).ok()) << view;
+  }
+  const SqlResult tables = MustRun(world_.As("postgres"),
+                                   "SELECT table_name::TEXT FROM information_schema.tables "
+                                   "WHERE table_schema = 'public' AND table_type = 'BASE TABLE'");
+  ASSERT_GT(tables.rows(), 20);
+  for (int i = 0; i < tables.rows(); ++i) {
+    const std::string table = tables.Bytes(i, 0);
+    EXPECT_EQ(SqlStateOf(AsReader(absl::StrCat("SELECT 1 FROM ", table))), "42501") << table;
+    EXPECT_FALSE(AsReader(absl::StrCat("DELETE FROM ", table)).ok()) << table;
+  }
+  EXPECT_FALSE(AsReader("DELETE FROM admin_nodes").ok());
+  // Even if it takes the read-only setting off.
+  for (const char* sql : {"UPDATE cluster_rev SET epoch = 9", "DELETE FROM admin_nodes",
+                          "CREATE TABLE mine (x INT8)", "DROP VIEW admin_nodes"}) {
+    auto connection = Connection::Open(reader_.hosts[0], reader_);
+    ASSERT_TRUE(connection.ok());
+    const absl::Status done =
+        (*connection)
+            ->Run(Pipeline().AddText("SET default_transaction_read_only = off").AddText(sql))
+            .status();
+    EXPECT_FALSE(done.ok()) << sql;
+  }
+  EXPECT_EQ(client_->ReadHead(kCluster)->revision, 1u);
+}
+
+TEST_F(AdminViews, AHoleInTheLogIsFound) {
+  for (int i = 0; i < 4; ++i) Commit({NodeChange("n1", 1)});
+  MustRun(world_.As("postgres"), "DELETE FROM change_log WHERE revision = 2");
+  EXPECT_EQ(client_->ReadLog(kCluster, 0).status().code(), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(client_->ReadLog(kCluster, 2)->size(), 2u);
+  MustRun(world_.As("postgres"), "DELETE FROM change_log WHERE revision > 2");
+  EXPECT_EQ(client_->ReadLog(kCluster, 2).status().code(), absl::StatusCode::kDataLoss);
+  MustRun(world_.As("postgres"), "UPDATE nodes SET revision = 1");
+  EXPECT_EQ(client_->ReadSnapshot(kCluster).status().code(), absl::StatusCode::kDataLoss);
+}
+
+TEST_F(AdminViews, AWrongSchemaIsRefusedBeforeAnythingRuns) {
+  MustRun(world_.As("postgres"),
+          "INSERT INTO schema_migrations (number, name, checksum) VALUES (9999, '9999_future', 'x')");
+  std::unique_ptr<StoreClient> late = world_.Open();
+  const absl::Status refused = late->ReadHead(kCluster).status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition) << refused;
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("newer than this program"));
+}
+
+TEST(TlsConnection, WantsBothCertificates) {
+  PostgresServer server({.tls = true});
+  SqlWorld world(&server);
+  std::unique_ptr<StoreClient> client = world.Open();
+  EXPECT_TRUE(client->OpenCluster({"aws", 1, 1}).ok());
+
+  SqlServerOptions plain = world.options();
+  plain.tls = false;
+  EXPECT_FALSE(Connection::Open(plain.hosts[0], plain).ok());
+  SqlServerOptions others = world.options();
+  others.cert = server.tls_folder() + "/trivium_reader.crt";
+  others.key = server.tls_folder() + "/trivium_reader.key";
+  EXPECT_FALSE(Connection::Open(others.hosts[0], others).ok()) << "the certificate's name is the role's";
+  SqlServerOptions wrong_ca = world.options();
+  wrong_ca.ca = server.tls_folder() + "/server.crt";
+  EXPECT_FALSE(Connection::Open(wrong_ca.hosts[0], wrong_ca).ok());
+  EXPECT_FALSE(Connection::Open({"localhost", server.port()}, world.options()).ok())
+      << "the server's certificate names 127.0.0.1 alone";
+}
+
+TEST(Hosts, ALocalOneIsTriedBeforeAFarOne) {
+  SqlWorld world;
+  SqlStore::Options options = StoreOn(world.options());
+  options.pool.threads = 1;
+  options.pool.server.far_hosts = {{"127.0.0.1", "1"}};
+  std::unique_ptr<StoreClient> client;
+  SqlStore* store = world.Open(options, &client);
+  ASSERT_TRUE(client->OpenCluster({"aws", 1, 1}).ok());
+  EXPECT_EQ(store->counters().connects, 1u);
+  // And the far one when no local one answers.
+  std::swap(options.pool.server.hosts, options.pool.server.far_hosts);
+  store = world.Open(options, &client);
+  ASSERT_TRUE(client->OpenCluster({"aws", 1, 1}).ok());
+  EXPECT_EQ(store->counters().connects, 2u);
+}
+
+}  // namespace
+}  // namespace trivium
