@@ -143,31 +143,39 @@ absl::StatusOr<std::map<std::pair<int, int>, uint64_t>> PacketTester::Counted() 
   return counted;
 }
 
-absl::StatusOr<RunResult> PacketTester::Run(int program_fd, const std::string& frame, uint32_t mark) {
-  TRIVIUM_ASSIGN_OR_RETURN(const auto before, Counted());
-  events_.clear();
+absl::StatusOr<RunResult> PacketTester::RunOnly(int program_fd, const std::string& frame, uint32_t mark,
+                                                int times) {
   __sk_buff context = {};
   context.mark = mark;
   context.ifindex = kIfindex;
-  std::string out(frame.size() + 256, '\0');
+  RunResult result;
+  result.frame.resize(frame.size() + 256);
   bpf_test_run_opts run = {};
   run.sz = sizeof(run);
   run.data_in = frame.data();
   run.data_size_in = static_cast<uint32_t>(frame.size());
-  run.data_out = out.data();
-  run.data_size_out = static_cast<uint32_t>(out.size());
+  run.data_out = result.frame.data();
+  run.data_size_out = static_cast<uint32_t>(result.frame.size());
   run.ctx_in = &context;
   run.ctx_size_in = sizeof(context);
   run.ctx_out = &context;
   run.ctx_size_out = sizeof(context);
-  run.repeat = 1;
+  run.repeat = times;
   if (bpf_prog_test_run_opts(program_fd, &run) != 0) return LastError("run the program");
-  out.resize(run.data_size_out);
-
-  RunResult result;
+  result.frame.resize(run.data_size_out);
   result.action = static_cast<int>(run.retval);
-  result.frame = out;
   result.mark = context.mark;
+  return result;
+}
+
+absl::Status PacketTester::Flood(const std::string& frame, int times) {
+  return RunOnly(datapath_->program_fd(Program::kFromPod), frame, 0, times).status();
+}
+
+absl::StatusOr<RunResult> PacketTester::Run(int program_fd, const std::string& frame, uint32_t mark) {
+  TRIVIUM_ASSIGN_OR_RETURN(const auto before, Counted());
+  events_.clear();
+  TRIVIUM_ASSIGN_OR_RETURN(RunResult result, RunOnly(program_fd, frame, mark));
   TRIVIUM_ASSIGN_OR_RETURN(result.counted, Counted());
   for (const auto& [key, packets] : before) {
     if ((result.counted[key] -= packets) == 0) result.counted.erase(key);

@@ -95,6 +95,9 @@ class PacketTester {
   absl::StatusOr<RunResult> ToOverlay(const std::string& frame, uint32_t mark = 0);  // observed
   absl::StatusOr<RunResult> FromUplink(const std::string& frame);
 
+  // Sends the frame to from_pod `times` times and looks at nothing.
+  absl::Status Flood(const std::string& frame, int times);
+
   // Sends one packet from a pod of node `source` to a pod of node `destination` (the same object: on one
   // node) through every program on its way. A null `source` or `destination` is outside the mesh.
   static absl::StatusOr<ProbeResult> Probe(PacketTester* source, PacketTester* destination,
@@ -112,6 +115,8 @@ class PacketTester {
   }
   PacketTester() = default;
   absl::Status LoadTester();
+  // Counters and events are left alone.
+  absl::StatusOr<RunResult> RunOnly(int program_fd, const std::string& frame, uint32_t mark, int times = 1);
   absl::StatusOr<RunResult> Run(int program_fd, const std::string& frame, uint32_t mark);
   absl::StatusOr<std::map<std::pair<int, int>, uint64_t>> Counted() const;
   absl::StatusOr<std::optional<TunnelEnd>> ObservedTunnel() const;
