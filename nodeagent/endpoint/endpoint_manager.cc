@@ -265,7 +265,7 @@ void EndpointManager::Register(Endpoint* endpoint) {
   add->set_service_account(endpoint->spec.service_account());
   *add->mutable_named_ports() = endpoint->spec.named_ports();
   *add->mutable_ips() = endpoint->spec.ips();
-  deps_.control->Call("add_endpoint", std::move(request), kCallTimeout,
+  deps_.control->Call("add-endpoint", std::move(request), kCallTimeout,
                       [this, alive = alive_.Watch(), uid = endpoint->uid](absl::StatusOr<v1::Reply> reply) {
                         if (!alive.expired()) OnRegistered(uid, std::move(reply));
                       });
@@ -534,7 +534,7 @@ void EndpointManager::Unregister(const Id128& uid) {
   request.set_request_id(deps_.random->NewId().ToBytes());
   request.mutable_remove_endpoint()->set_uid(uid.ToBytes());
   request.mutable_remove_endpoint()->set_node(options_.node);
-  deps_.control->Call("remove_endpoint", std::move(request), kCallTimeout,
+  deps_.control->Call("remove-endpoint", std::move(request), kCallTimeout,
                       [this, alive = alive_.Watch(), uid](absl::StatusOr<v1::Reply> reply) {
                         if (alive.expired()) return;
                         const auto removal = removed_.find(uid);

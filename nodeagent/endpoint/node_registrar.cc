@@ -31,7 +31,7 @@ void NodeRegistrar::Send() {
   v1::Request request;
   request.set_request_id(random_->NewId().ToBytes());
   *request.mutable_register_node()->mutable_node() = node_;
-  control_->Call("register_node", std::move(request), kTimeout,
+  control_->Call("register-node", std::move(request), kTimeout,
                  [this, alive = alive_.Watch()](absl::StatusOr<v1::Reply> reply) {
                    if (alive.expired()) return;
                    if (reply.ok()) {
