@@ -1,8 +1,15 @@
 // What the driver and the servers' configuration do about peers that die, freeze or do not read.
+#include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
 
 #include "absl/strings/str_cat.h"
+#include "base/clock.h"
+#include "cli/mesh/pki.h"
 #include "schema/subjects.h"
 #include "tests/nats/mesh_nats.h"
 #include "tests/nats/raw_client.h"
@@ -139,6 +146,51 @@ TEST_F(TwoServers, ASlowHandlerLosesMessagesAndIsCounted) {
   EXPECT_EQ(heard_.values().size() + bus->counters().dropped, 30u);
   EXPECT_GE(bus->counters().dropped, 19u);
   bus.reset();
+}
+
+// A server that greets and then never says another word: within the TLS handshake nats.c waits for it without
+// a deadline, holding the connection's lock.
+TEST(HangingServer, DoesNotHoldARebuild) {
+  const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof(address);
+  ASSERT_EQ(bind(listener, reinterpret_cast<sockaddr*>(&address), size), 0);
+  ASSERT_EQ(getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size), 0);
+  ASSERT_EQ(listen(listener, 5), 0);
+  const timeval patience{20, 0};
+  ASSERT_EQ(setsockopt(listener, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)), 0);
+
+  TempFolder folder;
+  const auto authority = cli::CertificateAuthority::Create("x", RealClock()->Now(), absl::Hours(1));
+  ASSERT_TRUE(authority.ok());
+  const auto leaf = authority->Issue({"x", "", {}, RealClock()->Now(), absl::Hours(1)});
+  ASSERT_TRUE(leaf.ok());
+  NatsOptions options;
+  options.servers = {absl::StrCat("tls://127.0.0.1:", ntohs(address.sin_port))};
+  options.ca = folder.Write("ca.crt", authority->pem().certificate);
+  options.cert = folder.Write("x.crt", leaf->certificate);
+  options.key = folder.Write("x.key", leaf->key);
+  options.principal = "a:node:n1";
+  auto bus = NatsBus::Create(options);
+  ASSERT_TRUE(bus.ok()) << bus.status();
+
+  std::vector<int> accepted;
+  for (int i = 0; i < 3; ++i) {
+    const int fd = accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
+    ASSERT_GE(fd, 0) << "attempt " << i << " does not come";
+    accepted.push_back(fd);
+    const std::string info = "INFO {\"server_id\":\"x\",\"tls_required\":true,\"max_payload\":1048576}\r\n";
+    ASSERT_EQ(write(fd, info.data(), info.size()), static_cast<ssize_t>(info.size()));
+    char hello = 0;
+    ASSERT_EQ(read(fd, &hello, 1), 1);  // it is in the handshake now
+    (*bus)->Rebuild();
+    EXPECT_EQ((*bus)->Publish("t", "x").code(), absl::StatusCode::kUnavailable);
+  }
+  for (const int fd : accepted) close(fd);
+  close(listener);
+  bus->reset();
 }
 
 TEST(NatsBusOptions, WhatCannotWorkIsRefused) {
