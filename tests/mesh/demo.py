@@ -84,13 +84,13 @@ class Demo:
                   ("customer", "gcp-euw2/data/orders-db"), ("bank", "aws-euw2/shop/frontend")]
         for a, b in flows:
             _, number, protocol = port[b]
-            m.host(a).tell("flow", name=f"flow {b}", protocol=protocol, ip=m.host(b).ip(), port=number, interval=0.02)
-            m.host(a).tell("attempts", name=f"new {b}", protocol=protocol, ip=m.host(b).ip(), port=number, interval=0.05,
+            m.host(a).tell("flow", name=f"flow {b}", protocol=protocol, ip=m.host(b).ip(), port=number, interval=0.05)
+            m.host(a).tell("attempts", name=f"new {b}", protocol=protocol, ip=m.host(b).ip(), port=number, interval=0.1,
                            timeout=OPEN_TIMEOUT)
         for a, b in denied:
             _, number, protocol = port[b]
             m.host(a).tell("attempts", name=f"denied {b}", protocol=protocol, ip=m.host(b).ip(), port=number,
-                           interval=0.02, timeout=0.3)
+                           interval=0.05, timeout=0.3)
         time.sleep(1)  # traffic on a steady system first, so that there is something to break
         for what, process, restart in [
             ("control plane gcp-euw2-cp1", m.processes["gcp-euw2-cp1"], lambda: m.start_control_plane("gcp-euw2-cp1")),

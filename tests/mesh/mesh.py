@@ -216,7 +216,10 @@ class Mesh:
         """Until every agent that there should be enforces the newest head of every cluster."""
         def in_step():
             status = self.mesh_status()
-            return status is not None and status["inStep"] and len(status["agents"]) == len(self.node_numbers)
+            if status is None or not status["inStep"]:
+                return False
+            nodes = sum(c.get("nodes", 0) for c in status["clusters"])
+            return len(status["agents"]) == nodes == len(self.node_numbers)
         try:
             wait_until("every agent to enforce every head", in_step, timeout, 0.1)
         except TimeoutError as error:
