@@ -130,11 +130,41 @@ void SqlStore::ReadHead(const ClusterRef& cluster, Executor* executor, Callback<
 }
 
 void SqlStore::ReadHeads(uint32_t home, Executor* executor, Callback<std::vector<v1::Head>> done) {
-  const absl::Duration limit = options_.heads_deadline;
-  Run<std::vector<v1::Head>>(
-      absl::StrCat("reading the heads of home ", home), limit, executor,
-      [home, limit](Connection& connection) { return ReadHeadsOnce(connection, home, limit); },
-      std::move(done));
+  using Heads = std::vector<v1::Head>;
+  const std::string what = absl::StrCat("reading the heads of home ", home);
+  // Answered by whichever comes first, the server or the deadline; both come on the executor.
+  struct Answer {
+    Callback<Heads> done;
+    Executor::TimerId timer = Executor::kNoTimer;
+  };
+  auto answer = std::make_shared<Answer>();
+  answer->done = std::move(done);
+  auto late = [answer, what, alive = alive_.Watch()] {
+    if (alive.expired() || answer->done == nullptr) return;
+    std::exchange(answer->done, nullptr)(absl::UnavailableError(what + ": no answer in time"));
+  };
+  {
+    absl::MutexLock lock(&head_reads_->mutex);
+    if (!head_reads_->homes.insert(home).second) {
+      executor->Post(late);
+      return;
+    }
+  }
+  answer->timer = executor->PostAfter(options_.heads_deadline, late);
+  Run<Heads>(
+      what, options_.heads_patience, executor,
+      [home, limit = options_.heads_patience](Connection& connection) {
+        return ReadHeadsOnce(connection, home, limit);
+      },
+      [answer, executor, home, reads = head_reads_](absl::StatusOr<Heads> heads) {
+        {
+          absl::MutexLock lock(&reads->mutex);
+          reads->homes.erase(home);
+        }
+        if (answer->done == nullptr) return;
+        executor->Cancel(answer->timer);
+        std::exchange(answer->done, nullptr)(std::move(heads));
+      });
 }
 
 void SqlStore::Commit(CommitRequest request, Executor* executor, Done done) {

@@ -12,6 +12,9 @@
 #include <string>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "controlplane/db/sql_pool.h"
 #include "controlplane/store/store.h"
@@ -24,7 +27,10 @@ class SqlStore final : public Store {
     SqlPool::Options pool;
     absl::Duration deadline = absl::Seconds(20);       // of one call, repetitions included
     absl::Duration heads_deadline = absl::Seconds(2);  // of ReadHeads: a lost region hides no other for long
-    size_t compact_step = 1000;                        // rows deleted in one transaction
+    // What ReadHeads costs a thread at most, when its caller has long been answered. One read of a home at a
+    // time: while it lasts, further ones are answered kUnavailable at once.
+    absl::Duration heads_patience = absl::Seconds(3);
+    size_t compact_step = 1000;  // rows deleted in one transaction
   };
 
   // `options.pool.on_connect` is the schema's check (migrate/migrator.h); the statements are prepared after
@@ -61,7 +67,14 @@ class SqlStore final : public Store {
   void Run(const std::string& what, absl::Duration limit, Executor* executor, Body<T> body, Callback<T> done);
   void RunDone(const std::string& what, Executor* executor, SqlPool::Job body, Done done);
 
+  // Which homes' heads are being read.
+  struct HeadReads {
+    absl::Mutex mutex;
+    absl::flat_hash_set<uint32_t> homes ABSL_GUARDED_BY(mutex);
+  };
+
   const Options options_;
+  const std::shared_ptr<HeadReads> head_reads_ = std::make_shared<HeadReads>();
   std::unique_ptr<SqlPool> pool_;
   Alive alive_;
 };
