@@ -26,9 +26,10 @@ namespace trivium::policy {
 namespace {
 
 constexpr int kSets = 10000;
-constexpr int kFlows = 48;  // judged in each set
+constexpr uint64_t kSetsOfAPool = 5;
+constexpr int kFlows = 40;  // judged in each set
 constexpr const char* kClusters[] = {"c1", "c2"};
-constexpr const char* kNamespaces[] = {"x", "y", "default"};
+constexpr const char* kNamespaces[] = {"x", "y"};
 constexpr const char* kPodValues[] = {"a", "b", "c", ""};
 constexpr const char* kExternals[] = {"192.0.2.7", "192.0.2.130", "198.51.100.1", "2001:db8::7",
                                       "2001:db8:1::9"};
@@ -195,9 +196,9 @@ class Generator {
     return absl::StrCat("  ", section, ": [", absl::StrJoin(rules, ", "), "]\n");
   }
 
-  std::string Policy(size_t number) {
+  std::string Policy(const std::string& name) {
     std::string text = absl::StrCat(
-        "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: p", number,
+        "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: ", name,
         ", namespace: ", Pick(kNamespaces), "}\nspec:\n  podSelector: ", PodSelector(false), "\n");
     if (Chance(40)) absl::StrAppend(&text, "  policyTypes: ", Pick(kTypes), "\n");
     if (Chance(75)) absl::StrAppend(&text, Rules("ingress", "from"));
@@ -217,10 +218,46 @@ class Generator {
   std::mt19937_64 random_;
 };
 
-// One world with its policies, in both forms.
+// Policies, read by both sides. Reading takes far longer than judging, so that several sets draw from one
+// pool.
+class Pool {
+ public:
+  struct Entry {
+    std::string cluster;
+    std::string ns;
+    std::string name;
+    std::string text;
+    v1::Policy policy;
+  };
+
+  explicit Pool(uint64_t seed) {
+    Generator generate(seed ^ 0x9e3779b97f4a7c15);
+    for (size_t i = 0; i < 10; ++i) {
+      Entry& entry = entries_.emplace_back();
+      entry.cluster = generate.Pick(kClusters);
+      entry.name = absl::StrCat("p", i);
+      entry.text = generate.Policy(entry.name);
+      reference_.Apply(entry.cluster, entry.text);
+      const auto parsed = ParseManifests(entry.text, ParseContext{"random", entry.cluster, "default"});
+      EXPECT_TRUE(parsed.ok()) << parsed.status() << "\n" << entry.text;
+      if (!parsed.ok()) continue;
+      entry.policy = parsed->front().object.policy();
+      entry.ns = entry.policy.namespace_();
+    }
+  }
+
+  const std::vector<Entry>& entries() const { return entries_; }
+  const reference::Evaluator& reference() const { return reference_; }
+
+ private:
+  std::vector<Entry> entries_;
+  reference::Evaluator reference_;
+};
+
+// One world with some of a pool's policies, in both forms.
 class RandomSet {
  public:
-  explicit RandomSet(uint64_t seed) : generate_(seed) {
+  RandomSet(uint64_t seed, const Pool& pool) : generate_(seed), reference_(pool.reference()) {
     for (const char* cluster : kClusters) {
       for (const char* ns : kNamespaces) {
         const reference::Labels labels = generate_.NamespaceLabels();
@@ -228,18 +265,15 @@ class RandomSet {
         for (size_t i = generate_.Below(3); i > 0; --i) pods_.push_back(generate_.Pod(cluster, ns, labels));
       }
     }
-    while (pods_.size() < 2) pods_.push_back(generate_.Pod("c1", "default", {}));
-    for (size_t i = 2 + generate_.Below(6); i > 0; --i) {
-      const std::string cluster = generate_.Pick(kClusters);
-      const std::string text = generate_.Policy(i);
-      absl::StrAppend(&texts_, "# in ", cluster, "\n", text, "---\n");
-      reference_.Apply(cluster, text);
-      const auto parsed = ParseManifests(text, ParseContext{"random", cluster, "default"});
-      if (!parsed.ok()) {
-        ADD_FAILURE() << parsed.status() << "\n" << text;
-        continue;
+    if (pods_.empty()) pods_.push_back(generate_.Pod("c1", "default", {}));
+    const size_t share = 20 + generate_.Below(60);
+    for (const Pool::Entry& entry : pool.entries()) {
+      if (generate_.Chance(share)) {
+        policies_[entry.cluster].push_back(&entry.policy);
+        absl::StrAppend(&texts_, "# in ", entry.cluster, "\n", entry.text, "---\n");
+      } else {
+        reference_.DeletePolicy(entry.cluster, entry.ns, entry.name);
       }
-      policies_[cluster].push_back(std::make_unique<v1::Policy>(parsed->front().object.policy()));
     }
   }
 
@@ -280,9 +314,7 @@ class RandomSet {
                 v1::Rule::Direction direction, bool wanted) {
     std::shared_ptr<const RuleSet>& rules = rule_sets_[{&subject, direction}];
     if (rules == nullptr) {
-      std::vector<const v1::Policy*> policies;
-      for (const auto& policy : policies_[subject.reference.cluster]) policies.push_back(policy.get());
-      rules = RuleSet::Build(subject.identity, direction, policies);
+      rules = RuleSet::Build(subject.identity, direction, policies_[subject.reference.cluster]);
     }
 
     PeerRef ref;
@@ -328,7 +360,7 @@ class RandomSet {
   reference::Evaluator reference_;
   const std::vector<v1::Identity> reserved_ = ReservedIdentities();
   std::vector<TestPod> pods_;
-  std::map<std::string, std::vector<std::unique_ptr<v1::Policy>>> policies_;
+  std::map<std::string, std::vector<const v1::Policy*>> policies_;
   std::map<std::pair<const TestPod*, v1::Rule::Direction>, std::shared_ptr<const RuleSet>> rule_sets_;
   std::string texts_;
   int allowed_ = 0;
@@ -346,8 +378,10 @@ TEST(RandomPolicies, AllThreeJudgesAgree) {
   const uint64_t sets = FromEnvironment("TRIVIUM_RANDOM_SETS", kSets);
   int64_t allowed = 0;
   int64_t denied = 0;
+  std::unique_ptr<Pool> pool;
   for (uint64_t seed = first; seed < first + sets; ++seed) {
-    RandomSet set(seed);
+    if (pool == nullptr || seed % kSetsOfAPool == 0) pool = std::make_unique<Pool>(seed / kSetsOfAPool);
+    RandomSet set(seed, *pool);
     set.Judge();
     ASSERT_FALSE(HasFailure()) << "seed " << seed;
     allowed += set.allowed();

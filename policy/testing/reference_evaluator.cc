@@ -308,6 +308,7 @@ struct Evaluator::State {
 };
 
 Evaluator::Evaluator() : state_(std::make_unique<State>()) {}
+Evaluator::Evaluator(const Evaluator& other) : state_(std::make_unique<State>(*other.state_)) {}
 Evaluator::~Evaluator() = default;
 
 void Evaluator::PutNamespace(const std::string& cluster, const std::string& name, Labels labels) {

@@ -45,6 +45,8 @@ struct Connection {
 class Evaluator {
  public:
   Evaluator();
+  Evaluator(const Evaluator& other);  // a world of its own
+  Evaluator& operator=(const Evaluator&) = delete;
   ~Evaluator();
 
   // Namespaces, by cluster and name. The label kubernetes.io/metadata.name is added.
