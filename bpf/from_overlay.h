@@ -27,6 +27,7 @@ INLINE int sender_verdict(const struct packet* p, const struct underlay_value* s
   if (!owner->cluster || owner->cluster != sender->cluster) return DROP_TUNNEL_FOREIGN_IDENTITY;
   *identity = vni;
 
+  if (entry && entry->flags & IPCACHE_UNKNOWN) return DROP_UNKNOWN_POD;
   if (entry) return at_sender && !(entry->flags & IPCACHE_NODE) ? 0 : DROP_SOURCE_MISMATCH;
   const struct ipcache_value* network = ipcache_prefix(p->source, p->family);
   if (!network || !(network->flags & IPCACHE_UNKNOWN) || network->cluster != sender->cluster)
@@ -57,7 +58,7 @@ INLINE int from_overlay_verdict(struct __sk_buff* skb, struct flow* f, int* acti
 }
 
 INLINE int from_overlay(struct __sk_buff* skb) {
-  skb->mark = 0;
+  forget_mark(skb);
   struct flow f = {.direction = DIRECTION_INGRESS};
   int action = TC_ACT_SHOT;
   int reason = parse_frame(skb, &f.packet);

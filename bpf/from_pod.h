@@ -24,6 +24,7 @@ INLINE int from_pod_verdict(struct __sk_buff* skb, struct flow* f, int* action) 
     f->identity = neighbour->identity;
   } else {
     entry = ipcache_exact(p->destination, p->family);
+    if (entry && entry->flags & IPCACHE_UNKNOWN) return DROP_UNKNOWN_POD;
     f->identity = entry ? entry->identity : prefix_identity(p->destination, p->family);
     if (!f->identity) return DROP_UNKNOWN_POD;
   }
@@ -47,7 +48,7 @@ INLINE int from_pod_verdict(struct __sk_buff* skb, struct flow* f, int* action) 
 }
 
 INLINE int from_pod(struct __sk_buff* skb) {
-  skb->mark = 0;
+  forget_mark(skb);
   if (skb->protocol == bpf_htons(ETH_P_ARP)) return TC_ACT_OK;
 
   struct flow f = {.direction = DIRECTION_EGRESS};

@@ -16,24 +16,19 @@ INLINE int from_uplink_verdict(const struct packet* p) {
 }
 
 INLINE int from_uplink(struct __sk_buff* skb) {
-  skb->mark = 0;
+  forget_mark(skb);
   struct flow f = {.direction = DIRECTION_INGRESS};
-  /* Not parse_frame: the source is read and judged whatever else the packet is. */
-  if (skb->protocol == bpf_htons(ETH_P_IP)) {
-    const __u32 at = ETHERNET_HEADER + offsetof(struct iphdr, saddr);
-    f.packet.family = FAMILY_IPV4;
-    if (bpf_skb_load_bytes(skb, at, f.packet.source, 4) ||
-        bpf_skb_load_bytes(skb, at + 4, f.packet.destination, 4))
-      return TC_ACT_OK;
-  } else if (skb->protocol == bpf_htons(ETH_P_IPV6)) {
-    const __u32 at = ETHERNET_HEADER + offsetof(struct ipv6hdr, saddr);
-    f.packet.family = FAMILY_IPV6;
-    if (bpf_skb_load_bytes(skb, at, f.packet.source, 16) ||
-        bpf_skb_load_bytes(skb, at + 16, f.packet.destination, 16))
-      return TC_ACT_OK;
-  } else {
+  const bool ipv6 = skb->protocol == bpf_htons(ETH_P_IPV6);
+  if (!ipv6 && skb->protocol != bpf_htons(ETH_P_IP)) return TC_ACT_OK;
+
+  /* Not parse_frame: the addresses are read and judged whatever else the packet is, and an uplink may be a
+   * device without Ethernet headers. */
+  const __u32 size = ipv6 ? 16 : 4;
+  const __u32 at = ipv6 ? offsetof(struct ipv6hdr, saddr) : offsetof(struct iphdr, saddr);
+  f.packet.family = ipv6 ? FAMILY_IPV6 : FAMILY_IPV4;
+  if (bpf_skb_load_bytes_relative(skb, at, f.packet.source, size, BPF_HDR_START_NET) ||
+      bpf_skb_load_bytes_relative(skb, at + size, f.packet.destination, size, BPF_HDR_START_NET))
     return TC_ACT_OK;
-  }
   const int reason = from_uplink_verdict(&f.packet);
   return reason ? drop(skb, &f, reason) : TC_ACT_OK;
 }

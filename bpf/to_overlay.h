@@ -18,15 +18,16 @@ INLINE int to_overlay_verdict(struct __sk_buff* skb, struct flow* f) {
     if (!host || !is_own_node(host)) return DROP_SOURCE_MISMATCH;
   }
   const struct ipcache_value* to = ipcache_exact(p->destination, p->family);
-  if (!to) return DROP_UNKNOWN_POD;
+  if (!to || to->flags & IPCACHE_UNKNOWN) return DROP_UNKNOWN_POD;
   f->identity = to->identity;
   return tunnel_to(skb, to, sender);
 }
 
 INLINE int to_overlay(struct __sk_buff* skb) {
-  const __u32 mark = skb->mark;
-  skb->mark = 0; /* the outer packet's routing must not see it */
-  if ((mark & MARK_MAGIC_MASK) == MARK_MAGIC) return TC_ACT_OK;
+  if (marked_by_us(skb->mark)) {
+    skb->mark = 0; /* the outer packet's routing must not see it */
+    return TC_ACT_OK;
+  }
 
   struct flow f = {.direction = DIRECTION_EGRESS};
   int reason = parse_frame(skb, &f.packet);

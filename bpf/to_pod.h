@@ -20,7 +20,7 @@ INLINE int to_pod_verdict(struct __sk_buff* skb, struct flow* f, __u32 mark) {
   if (!self || self->ifindex != skb->ifindex) return DROP_NO_ENDPOINT;
   f->endpoint = self->endpoint;
 
-  if ((mark & MARK_MAGIC_MASK) == MARK_MAGIC) {
+  if (marked_by_us(mark)) {
     f->identity = mark & MARK_IDENTITY_MASK;
   } else {
     const int reason = unmarked_source(p, &f->identity);
@@ -31,7 +31,7 @@ INLINE int to_pod_verdict(struct __sk_buff* skb, struct flow* f, __u32 mark) {
 
 INLINE int to_pod(struct __sk_buff* skb) {
   const __u32 mark = skb->mark;
-  skb->mark = 0;
+  forget_mark(skb);
   if (skb->protocol == bpf_htons(ETH_P_ARP)) return TC_ACT_OK;
 
   struct flow f = {.direction = DIRECTION_INGRESS};

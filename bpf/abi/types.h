@@ -57,7 +57,8 @@ TRIVIUM_ABI_SIZE(struct ipcache_lpm_key, 28);
 #define IPCACHE_LPM_STATIC_BITS 64
 
 enum ipcache_flags {
-  IPCACHE_UNKNOWN = 1, /* a pod network: an address in it without an exact entry is dropped */
+  IPCACHE_UNKNOWN = 1, /* a pod network: an address in it without an exact entry is dropped; on an exact
+                          entry: an address between two owners, dropped too */
   IPCACHE_NODE = 2     /* the address of a node itself, not of a pod: routed by the stack */
 };
 struct ipcache_value {

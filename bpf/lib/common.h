@@ -63,4 +63,11 @@ INLINE bool same_address(const __u8* a, const __u8* b) {
   return x[0] == y[0] && x[1] == y[1];
 }
 
+INLINE bool marked_by_us(__u32 mark) { return (mark & MARK_MAGIC_MASK) == MARK_MAGIC; }
+
+/* Where packets enter the node nobody can have marked them for us; marks of others are theirs. */
+INLINE void forget_mark(struct __sk_buff* skb) {
+  if (marked_by_us(skb->mark)) skb->mark = 0;
+}
+
 #endif /* TRIVIUM_BPF_LIB_COMMON_H_ */
