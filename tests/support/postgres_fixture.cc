@@ -24,6 +24,7 @@
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "base/random.h"
+#include "controlplane/db/sql_state.h"
 
 namespace trivium {
 namespace {
@@ -256,36 +257,44 @@ SqlResult MustRun(const SqlServerOptions& server, const std::string& sql) {
 
 bool UsesForeignServer() { return std::getenv("TRIVIUM_TEST_SQL_URL") != nullptr; }
 
-SqlServerOptions FreshDatabase() {
-  const char* url = std::getenv("TRIVIUM_TEST_SQL_URL");
-  if (url == nullptr) {
-    const std::string name = SharedPostgres()->CreateDatabase();
-    return SharedPostgres()->ClientOptions(name);
-  }
-  SqlServerOptions options;
-  options.tls = false;
-  absl::string_view rest = url;
-  if (!absl::ConsumePrefix(&rest, "postgresql://"))
-    Die("TRIVIUM_TEST_SQL_URL: want postgresql://user@host:port/database");
-  const std::vector<std::string> user_rest = absl::StrSplit(rest, absl::MaxSplits('@', 1));
+namespace {
+
+// postgresql://user@host:port/database
+SqlServerOptions ParseUrl(absl::string_view url) {
+  constexpr char kWant[] = "TRIVIUM_TEST_SQL_URL: want postgresql://user@host:port/database";
+  if (!absl::ConsumePrefix(&url, "postgresql://")) Die(kWant);
+  const std::vector<std::string> user_rest = absl::StrSplit(url, absl::MaxSplits('@', 1));
   const std::vector<std::string> host_database = absl::StrSplit(user_rest.back(), absl::MaxSplits('/', 1));
   const absl::StatusOr<SqlHost> host = SqlHost::Parse(host_database.front());
-  if (user_rest.size() != 2 || host_database.size() != 2 || !host.ok()) {
-    Die("TRIVIUM_TEST_SQL_URL: want postgresql://user@host:port/database");
-  }
+  if (user_rest.size() != 2 || host_database.size() != 2 || !host.ok()) Die(kWant);
+  SqlServerOptions options;
+  options.tls = false;
   options.hosts = {*host};
   options.user = user_rest[0];
   options.database = host_database[1];
+  return options;
+}
+
+}  // namespace
+
+SqlServerOptions FreshDatabase() {
+  const char* url = std::getenv("TRIVIUM_TEST_SQL_URL");
+  if (url == nullptr) return SharedPostgres()->ClientOptions(SharedPostgres()->CreateDatabase());
+  SqlServerOptions options = ParseUrl(url);
+  const std::string name = absl::StrCat("trivium_test_", RealRandom()->NewId().ToHex().substr(0, 12));
+  MustRun(options, absl::StrCat("CREATE DATABASE ", name));
+  // Roles belong to the server: this one may be there from an earlier run.
   auto connection = Connection::Open(options.hosts[0], options);
   if (!connection.ok()) Die(connection.status().ToString());
-  const std::string name = absl::StrCat("trivium_test_", RealRandom()->NewId().ToHex().substr(0, 12));
-  auto made = (*connection)->Run(Pipeline().AddText(absl::StrCat("CREATE DATABASE ", name)));
-  if (!made.ok()) Die(made.status().ToString());
-  // Roles belong to the server: they may be there from an earlier run.
   auto role = (*connection)->Run(Pipeline().AddText("CREATE ROLE trivium_reader LOGIN"));
-  if (!role.ok() && !absl::StrContains(role.status().ToString(), "42710")) Die(role.status().ToString());
+  if (!role.ok() && SqlStateOf(role.status()) != "42710") Die(role.status().ToString());
   options.database = name;
   return options;
+}
+
+void DropFreshDatabase(const SqlServerOptions& database) {
+  const char* url = std::getenv("TRIVIUM_TEST_SQL_URL");
+  if (url != nullptr) MustRun(ParseUrl(url), absl::StrCat("DROP DATABASE ", database.database));
 }
 
 }  // namespace trivium

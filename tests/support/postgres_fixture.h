@@ -66,6 +66,8 @@ SqlResult MustRun(const SqlServerOptions& server, const std::string& sql);
 // Where the tests run: TRIVIUM_TEST_SQL_URL ("postgresql://user@host:port/database", an existing database on
 // any server of either kind, without TLS) or the shared server. A new, empty database each time.
 SqlServerOptions FreshDatabase();
+// Gone again, if it is on a server that is not ours to throw away.
+void DropFreshDatabase(const SqlServerOptions& database);
 // True if TRIVIUM_TEST_SQL_URL names the server.
 bool UsesForeignServer();
 
