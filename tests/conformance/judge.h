@@ -1,5 +1,5 @@
 // Who decides whether a packet passes: each judge sees the same world and is asked the same questions. To add
-// one, implement Judge and name it in runner.cc.
+// one, implement Judge and name it in main.cc.
 #pragma once
 
 #include <memory>
@@ -30,6 +30,10 @@ struct Answer {
 class Judge {
  public:
   virtual ~Judge() = default;
+  // What the case itself says, for a judge that reads it in its own way: its world, and each action that was
+  // accepted.
+  virtual void OnStart(const Case&) {}
+  virtual void OnAction(const Action&) {}
   // Every change of the world, as it is made.
   virtual void OnChange(uint32_t cluster, v1::Kind kind, const std::string& key, ObjectPtr before,
                         ObjectPtr after, uint64_t revision) = 0;
@@ -44,6 +48,8 @@ class Judge {
 };
 
 std::unique_ptr<Judge> NewResolverJudge();
+// The second, slow evaluator; shares no code with the policy library.
+std::unique_ptr<Judge> NewReferenceJudge();
 // Needs root. Only where the kernel room is built in.
 std::unique_ptr<Judge> NewKernelJudge();
 

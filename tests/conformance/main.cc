@@ -15,14 +15,17 @@
 int main(int argc, char** argv) {
   using namespace trivium;
   using namespace trivium::conformance;
-  const std::map<std::string, NewJudge> judges = {{"resolver", NewResolverJudge}, {"kernel", NewKernelJudge}};
+  const std::map<std::string, NewJudge> judges = {
+      {"resolver", NewResolverJudge}, {"reference", NewReferenceJudge}, {"kernel", NewKernelJudge}};
   std::string folder, judge = "resolver", filter = "*";
   CLI::App app("Runs policy conformance cases past a judge", "conformance");
   app.add_option("DIR", folder, "A folder of cases (*.json), searched to any depth, or one case")->required();
   std::vector<std::string> names;
   for (const auto& [name, make] : judges) names.push_back(name);
   app.add_option("--judge", judge,
-                 "resolver: the policy library; kernel: the real programs on real maps (root)")
+                 "resolver: the policy library; reference: a slow evaluator that shares no code with it; "
+                 "kernel: the real programs on real "
+                 "maps (root)")
       ->check(CLI::IsMember(names));
   app.add_option("--filter", filter, "Only cases whose name matches this glob");
   CLI11_PARSE(app, argc, argv);

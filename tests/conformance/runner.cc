@@ -25,6 +25,7 @@ class CaseRun {
 
   absl::Status Run() {
     TRIVIUM_RETURN_IF_ERROR(Annotate(world_.Start(case_), "world"));
+    judge_->OnStart(case_);
     for (size_t step = 0; step < case_.steps.size(); ++step) {
       TRIVIUM_RETURN_IF_ERROR(Annotate(RunStep(step), absl::StrCat("step ", step)));
     }
@@ -41,6 +42,7 @@ class CaseRun {
         if (status.ok()) Wrong(number, absl::StrCat("do[", i, "] was accepted and should have been refused"));
       } else {
         TRIVIUM_RETURN_IF_ERROR(Annotate(status, absl::StrCat("do[", i, "]")));
+        judge_->OnAction(step.actions[i]);
       }
     }
     TRIVIUM_RETURN_IF_ERROR(judge_->Settle(world_));
