@@ -53,7 +53,12 @@ async def listen(c):
     if c["protocol"] == "tcp":
         await asyncio.start_server(tcp_echo, host, c["port"], family=family, backlog=256)
     else:
-        await asyncio.get_running_loop().create_datagram_endpoint(UdpEcho, local_addr=(host, c["port"]), family=family)
+        udp = socket.socket(family, socket.SOCK_DGRAM)
+        if family == socket.AF_INET6:
+            udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # IPv4 has a socket of its own
+        udp.setblocking(False)
+        udp.bind((host, c["port"]))
+        await asyncio.get_running_loop().create_datagram_endpoint(UdpEcho, sock=udp)
     return {"ok": True}
 
 
