@@ -33,24 +33,48 @@ SqlStore::Options StoreOptions(SqlServerOptions server, SqlIsolation isolation) 
   return options;
 }
 
-class SqlHarness final : public StoreHarness {
+// One migrated database for the whole program; each harness begins by emptying it.
+class ContractDatabase final : public testing::Environment {
  public:
-  explicit SqlHarness(SqlIsolation isolation) : isolation_(isolation), server_(FreshDatabase()) {
+  void SetUp() override {
+    server = FreshDatabase();
     MigrateOptions options;
-    options.server = server_;
+    options.server = server;
     options.holder = "test";
     options.regions = kRegions;
     const absl::Status migrated = Migrate(options, ContractFiles(), RealRandom());
-    EXPECT_TRUE(migrated.ok()) << migrated;
+    ASSERT_TRUE(migrated.ok()) << migrated;
+    const SqlResult rows = MustRun(server,
+                                   "SELECT table_name::TEXT FROM information_schema.tables "
+                                   "WHERE table_schema = 'public' AND table_type = 'BASE TABLE' "
+                                   "AND table_name NOT LIKE 'schema%'");
+    for (int i = 0; i < rows.rows(); ++i) tables.push_back(rows.Bytes(i, 0));
+    ASSERT_GT(tables.size(), 15u);
   }
-  ~SqlHarness() override { DropFreshDatabase(server_); }
+  void TearDown() override { DropFreshDatabase(server); }
+
+  SqlServerOptions server;
+  std::vector<std::string> tables;
+};
+auto* const kDatabase =
+    static_cast<ContractDatabase*>(testing::AddGlobalTestEnvironment(new ContractDatabase));
+
+class SqlHarness final : public StoreHarness {
+ public:
+  explicit SqlHarness(SqlIsolation isolation) : isolation_(isolation) {
+    auto connection = Connection::Open(kDatabase->server.hosts[0], kDatabase->server);
+    EXPECT_TRUE(connection.ok()) << connection.status();
+    Pipeline empty;
+    for (const std::string& table : kDatabase->tables) empty.AddText("DELETE FROM " + table);
+    const absl::Status emptied = (*connection)->Run(empty).status();
+    EXPECT_TRUE(emptied.ok()) << emptied;
+  }
   std::unique_ptr<Store> Open() override {
-    return std::make_unique<SqlStore>(StoreOptions(server_, isolation_), RealRandom());
+    return std::make_unique<SqlStore>(StoreOptions(kDatabase->server, isolation_), RealRandom());
   }
 
  private:
   const SqlIsolation isolation_;
-  const SqlServerOptions server_;
 };
 
 StoreWorld World(const std::string& name, SqlIsolation isolation) {
