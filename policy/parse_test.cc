@@ -1,5 +1,7 @@
 #include "policy/parse.h"
 
+#include <random>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "gmock/gmock.h"
@@ -243,6 +245,18 @@ TEST(Manifests, StreamsListsAndJson) {
   EXPECT_TRUE(empty_list->empty());
 }
 
+TEST(Manifests, JsonAsProgramsPrintIt) {
+  const auto parsed = Parse(
+      "{\n\t\"apiVersion\": \"networking.k8s.io\\/v1\",\n\t\"kind\": \"NetworkPolicy\",\n\t\"metadata\": "
+      "{\n\t\t\"name\": "
+      "\"a\",\n\t\t\"annotations\": {\n\t\t\t\"kubectl.kubernetes.io/last-applied-configuration\": "
+      "\"{\\\"a\\\":\\u003c}\\n\"\n\t\t}\n\t},"
+      "\n\t\"spec\": "
+      "{\"podSelector\":{\"matchLabels\":{\"a\":\"true\"}},\"policyTypes\":[\"Ingress\"]}\n}\n");
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  EXPECT_EQ((*parsed)[0].object.policy().name(), "a");
+}
+
 TEST(Manifests, WindowsLinesAndByteOrderMarks) {
   const auto parsed =
       Parse(absl::StrCat("\xef\xbb\xbf", absl::StrReplaceAll(Np("  podSelector: {}"), {{"\n", "\r\n"}}),
@@ -467,6 +481,50 @@ TEST(Refusals, OfBrokenOrHostileText) {
   std::string wide = "a: [";
   for (size_t i = 0; i < kMaxManifestNodes; ++i) wide += "1,";
   ExpectRefused(wide + "1]", "more than 200000 values in one document");
+}
+
+// Whatever is done to a manifest, the answer is an object or an error that says where.
+TEST(Refusals, OfMutilatedText) {
+  const std::string whole =
+      absl::StrCat(Np("  podSelector: {matchLabels: {app: db}, matchExpressions: [{key: a, operator: In, "
+                      "values: [b]}]}\n  policyTypes: "
+                      "[Ingress]\n  ingress:\n  - from:\n    - ipBlock: {cidr: 10.0.0.0/8, except: "
+                      "[10.1.0.0/16]}\n    - podSelector: {}\n"
+                      "    ports:\n    - {protocol: TCP, port: 80, endPort: 90}\n    - port: \"web\""),
+                   "---\napiVersion: v1\nkind: Namespace\nmetadata: {name: x, labels: {a: 'b'}}\n");
+  ASSERT_TRUE(Parse(whole).ok()) << Parse(whole).status();
+  constexpr absl::string_view kInserts = "{}[]:,-#&*!|>'\"%@`\n\t \\?~0a\xc3\xa4";
+  std::mt19937_64 random(1);
+  int accepted = 0;
+  constexpr int kRuns = 4000;
+  for (int i = 0; i < kRuns; ++i) {
+    std::string text = whole;
+    for (size_t n = 1 + random() % 3; n > 0; --n) {
+      const size_t at = random() % text.size();
+      switch (random() % 4) {
+        case 0:
+          text.erase(at, 1 + random() % 8);
+          break;
+        case 1:
+          text.insert(at, 1, kInserts[random() % kInserts.size()]);
+          break;
+        case 2:
+          text[at] = kInserts[random() % kInserts.size()];
+          break;
+        default:
+          text.insert(at, text.substr(random() % text.size(), random() % 40));
+      }
+    }
+    const auto parsed = Parse(text);
+    if (parsed.ok()) {
+      ++accepted;
+      continue;
+    }
+    ASSERT_EQ(parsed.status().code(), absl::StatusCode::kInvalidArgument) << text;
+    ASSERT_THAT(std::string(parsed.status().message()), StartsWith("np.yaml:")) << text;
+  }
+  EXPECT_GT(accepted, 0);  // a label's value may change and still be one
+  EXPECT_LT(accepted, kRuns / 2);
 }
 
 }  // namespace
