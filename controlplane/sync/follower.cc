@@ -51,9 +51,17 @@ void Follower::OnBatch(const Batch& batch) {
 }
 
 void Follower::OnHead(const v1::Head& head) {
+  past_.push_back(mirror_->position().revision);
+  if (past_.size() > kBeaconLag) past_.pop_front();
   switch (mirror_->replica().JudgeHead(head)) {
     case Outcome::kApplied:
+      return;
     case Outcome::kIgnored:
+      if (past_.size() == kBeaconLag && head.epoch() == mirror_->position().epoch &&
+          head.revision() < past_.front()) {
+        past_.clear();
+        Need(absl::ZeroDuration());
+      }
       return;
     case Outcome::kGap:
       Need(options_.gap_wait);

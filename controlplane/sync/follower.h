@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <string>
@@ -36,7 +37,8 @@ class Follower {
 
   // A batch that was published; of another cluster: ignored.
   void OnBatch(const Batch& batch);
-  // What somebody read in SQL or holds.
+  // What somebody read in SQL or holds. One that stays behind the mirror makes the follower look in SQL
+  // whether it was restored.
   void OnHead(const v1::Head& head);
 
   // Somebody says to hold that much of this log. If SQL turns out to hold less, it was restored: `on_proof`
@@ -55,6 +57,7 @@ class Follower {
 
  private:
   static constexpr size_t kMaxEarly = 64;
+  static constexpr size_t kBeaconLag = 8;  // a beacon is older than the mirror by less than so many beacons
   static constexpr size_t kReadRows = 500;
   static constexpr size_t kReadBytes = 8 * 1024 * 1024;
 
@@ -78,7 +81,8 @@ class Follower {
   RestoreHandler on_restore_;
 
   bool fetching_ = false;
-  Position claim_;  // the most that somebody says to hold, beyond this mirror; epoch 0: nothing
+  std::deque<uint64_t> past_;  // the mirror's revision at the last beacons
+  Position claim_;             // the most that somebody says to hold, beyond this mirror; epoch 0: nothing
   absl::AnyInvocable<void()> on_proof_;
   Position target_;                  // what SQL held when the running fetch began
   std::vector<Done> waiting_;        // for a fetch that has not begun
