@@ -163,16 +163,16 @@ class Mesh:
             last = process.log.read_text(errors="replace").splitlines()[-3:]
             raise RuntimeError(f"{name} ended as it started: {' | '.join(last)}")
 
-    def _start(self, name, argv, netns):
+    def _start(self, name, argv, netns, wave=0):
         old = self.processes.get(name)
         if old is not None and old.alive():
             raise RuntimeError(f"{name} runs already")
-        self.processes[name] = self.run.start(name, argv, netns=netns)
+        self.processes[name] = self.run.start(name, argv, netns=netns, wave=wave)
         return self.processes[name]
 
     def start_nats(self, server):
         return self._start(f"nats-{server}", [NATS_SERVER, "-c", self.made / "nats" / f"{server}.conf"],
-                           self.underlay.netns)
+                           self.underlay.netns, wave=1)
 
     def start_control_plane(self, instance):
         return self._start(instance, [self.binary("trivium-controlplane"), "--config",

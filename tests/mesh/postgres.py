@@ -1,6 +1,7 @@
 """A private PostgreSQL 15 with TLS: clients show a certificate whose CN is their role."""
 
 import shutil
+import signal
 import time
 from pathlib import Path
 
@@ -25,7 +26,7 @@ class Postgres:
         if first:
             self._init()
         self.process = self.run.start("postgres", [BIN / "postgres", "-D", self.data], netns=self.netns,
-                                      user="postgres")
+                                      user="postgres", wave=2, stop=signal.SIGINT)  # SIGINT: does not wait for clients
         self._wait()
         if first:
             self.sql(["CREATE ROLE trivium_writer LOGIN",
@@ -75,6 +76,3 @@ class Postgres:
                             "-v", "ON_ERROR_STOP=1", "-h", self.socket_folder, "-p", self.port, "-d", database,
                             "-c", statement)
         return output
-
-    def stop(self):
-        self.process.terminate(20)

@@ -23,10 +23,11 @@ def sh(*argv, check=True, input=None, timeout=60):
 
 
 def _start_time(pid):
-    """The kernel's start time of a process: with the pid, its identity. None if it is gone."""
+    """The kernel's start time of a process: with the pid, its identity. None if it has ended, reaped or not."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
-        return stat[stat.rindex(")") + 2:].split()[19]
+        fields = stat[stat.rindex(")") + 2:].split()
+        return None if fields[0] == "Z" else fields[19]
     except (FileNotFoundError, ProcessLookupError):
         return None
 
@@ -84,8 +85,10 @@ class Run:
     def add_pins(self, path):
         self._note("pins", path=str(path))
 
-    def start(self, name, argv, netns=None, user=None, env=None, stdin=subprocess.DEVNULL, stdout=None):
-        """Starts a process; its stderr (and stdout unless given) goes to logs/<name>.log."""
+    def start(self, name, argv, netns=None, user=None, env=None, stdin=subprocess.DEVNULL, stdout=None, wave=0,
+              stop=signal.SIGTERM):
+        """Starts a process; its stderr (and stdout unless given) goes to logs/<name>.log. At the end, processes of a
+        lower wave are gone before the next one is asked to go, by signal `stop`: servers outlive their clients."""
         prefix = []
         if netns:
             prefix += ["nsenter", f"--net=/run/netns/{netns}"]
@@ -97,7 +100,7 @@ class Run:
         with open(log, "a") as sink:
             popen = subprocess.Popen([*prefix, *map(str, argv)], stdin=stdin, stdout=stdout or sink, stderr=sink,
                                      env={**os.environ, **(env or {})}, start_new_session=True)
-        self._note("pid", pid=popen.pid, start=_start_time(popen.pid), name=name)
+        self._note("pid", pid=popen.pid, start=_start_time(popen.pid), name=name, wave=wave, stop=int(stop))
         process = Process(name, popen, log)
         self.processes.append(process)
         return process
@@ -106,10 +109,30 @@ class Run:
 
     def stop(self):
         """Ends every process of this run and removes what it made; safe to call twice."""
-        for process in reversed(self.processes):
-            process.terminate(5)
-        self.processes.clear()
         clean_up(self.folder)
+        for process in self.processes:
+            process.popen.wait()
+        self.processes.clear()
+
+
+def _signal(entries, number):
+    for entry in entries:
+        if _start_time(entry["pid"]) == entry["start"]:
+            try:
+                os.kill(entry["pid"], entry["stop"] if number is None else number)
+            except ProcessLookupError:
+                pass
+
+
+def _end(entries):
+    """Asks processes to end, insists after five seconds, returns when all are gone."""
+    _signal(entries, None)
+    deadline = time.monotonic() + 5
+    while any(_start_time(e["pid"]) == e["start"] for e in entries):
+        if time.monotonic() > deadline:
+            _signal(entries, signal.SIGKILL)
+            deadline = time.monotonic() + 5
+        time.sleep(0.02)
 
 
 def clean_up(folder):
@@ -119,23 +142,8 @@ def clean_up(folder):
         return
     entries = [json.loads(line) for line in ledger.read_text().splitlines() if line.endswith("}")]
     ours = [e for e in entries if e["kind"] == "pid" and e["start"] and _start_time(e["pid"]) == e["start"]]
-    for entry in reversed(ours):
-        try:
-            os.kill(entry["pid"], signal.SIGTERM)
-        except ProcessLookupError:
-            pass
-    deadline = time.monotonic() + 5
-    while any(_start_time(e["pid"]) == e["start"] for e in ours):
-        if time.monotonic() > deadline:
-            for entry in ours:
-                if _start_time(entry["pid"]) == entry["start"]:
-                    os.kill(entry["pid"], signal.SIGKILL)
-            deadline = time.monotonic() + 5
-        try:  # our own children must be reaped to be gone
-            os.waitpid(-1, os.WNOHANG)
-        except ChildProcessError:
-            pass
-        time.sleep(0.02)
+    for wave in sorted({e["wave"] for e in ours}):
+        _end([e for e in ours if e["wave"] == wave])
     for entry in reversed(entries):
         if entry["kind"] == "netns":
             sh("ip", "netns", "del", entry["name"], check=False)

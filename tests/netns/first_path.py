@@ -45,7 +45,8 @@ spec:
 
 
 def filler(i):
-    """Changes the server's rules each time, and the meaning for nobody who is there."""
+    """Changes the server's rules in a hundred places each time, and the meaning for nobody who is there."""
+    ports = ", ".join(f"{{port: {20000 + i * 500 + 2 * k}}}" for k in range(100))
     return f"""
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
@@ -54,7 +55,7 @@ spec:
   podSelector: {{matchLabels: {{app: server}}}}
   ingress:
   - from: [{{ipBlock: {{cidr: 203.0.113.0/24}}}}]
-    ports: [{{port: {20000 + i}}}]
+    ports: [{ports}]
 """
 
 
@@ -97,18 +98,23 @@ class FirstPath:
         self.mesh.apply("aws", SERVER_POLICY.replace("    ports: [{port: http}]\n", ""), "--wait")
         self.expect(OTHER, SERVER, 8080, False)
 
-    def killed_agent(self, delay):
-        step(f"SIGKILL for gcp's agent, {delay * 1000:.0f} ms into a series of policy changes")
+    def killed_agent(self, share):
+        """`share`: where the kill falls, between the start of a change (0) and its acknowledgement (1)."""
+        step(f"SIGKILL for gcp's agent, {share * 100:.0f} % into a change")
         m = self.mesh
         address = m.host(SERVER).ip()
         m.host(CLIENT).tell("flow", name="flow", protocol="tcp", ip=address, port=8080, interval=0.01)
-        m.host(OTHER).tell("attempts", name="denied", protocol="tcp", ip=address, port=8080, interval=0.01, timeout=0.3)
-        changes = threading.Thread(target=lambda: [m.apply("gcp", filler(i)) for i in range(12)])
-        changes.start()
-        time.sleep(delay)  # not a wait for anything: where in the series the kill falls
+        m.host(OTHER).tell("attempts", name="denied", protocol="tcp", ip=address, port=8080, interval=0.01, timeout=0.1)
+        m.apply("gcp", filler(0))
+        started = time.monotonic()
+        m.apply("gcp", filler(1))
+        duration = time.monotonic() - started
+        change = threading.Thread(target=m.apply, args=("gcp", filler(2)))
+        change.start()
+        time.sleep(duration * share)  # waits for nothing: it says where in the change the kill falls
         m.agent("gcp", "n1").kill()
-        changes.join()
-        behind = m.apply("gcp", filler(99))
+        change.join()
+        behind = m.apply("gcp", filler(3))
         m.start_agent("gcp", "n1")
         m.wait_in_step()
         flow = m.host(CLIENT).tell("flow-report", name="flow", stop=True)
@@ -125,7 +131,7 @@ class FirstPath:
         step("A pod under default deny is closed before, while and after it starts")
         m = self.mesh
         pod = m.make_pod("gcp/vault/safe", "n1", [("http", 80, "tcp")])
-        m.host(CLIENT).tell("attempts", name="early", protocol="tcp", ip=pod.ip(), port=80, interval=0.002, timeout=0.2)
+        m.host(CLIENT).tell("attempts", name="early", protocol="tcp", ip=pod.ip(), port=80, interval=0.002, timeout=0.03)
         m.register_pod(pod, [("http", 80, "tcp")])
         m.wait_in_step()
         early = m.host(CLIENT).tell("attempts-report", name="early", stop=True)
@@ -135,8 +141,8 @@ class FirstPath:
     def run(self):
         self.start()
         self.policy_across_clusters()
-        for delay in (0.05, 0.2, 0.5):
-            self.killed_agent(delay)
+        for share in (0.6, 0.8, 0.9, 1.0):
+            self.killed_agent(share)
         self.closed_from_the_first_instant()
 
 
