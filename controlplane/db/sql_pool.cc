@@ -88,7 +88,8 @@ absl::StatusOr<std::unique_ptr<Connection>> SqlPool::Connect() {
     if (absl::IsCancelled(last)) return last;
     // One line for an outage, not one for each attempt.
     if (!outage_.exchange(true)) {
-      spdlog::warn("sql: no usable connection host={} error=\"{}\"", host.ToString(), std::string(last.message()));
+      spdlog::warn("sql: no usable connection host={} error=\"{}\"", host.ToString(),
+                   std::string(last.message()));
     }
   }
   return last;
