@@ -25,7 +25,8 @@ class SqlStore final : public Store {
  public:
   struct Options {
     SqlPool::Options pool;
-    absl::Duration deadline = absl::Seconds(20);       // of one call, repetitions included
+    // No attempt begins after it; the one that runs then is bounded by the server's statement_timeout.
+    absl::Duration deadline = absl::Seconds(20);
     absl::Duration heads_deadline = absl::Seconds(2);  // of ReadHeads: a lost region hides no other for long
     // What ReadHeads costs a thread at most, when its caller has long been answered. One read of a home at a
     // time: while it lasts, further ones are answered kUnavailable at once.
