@@ -14,9 +14,6 @@
 #include "bus/nats_bus.h"
 #include "bus/receiver.h"
 
-typedef struct __natsConnection natsConnection;
-typedef struct __natsSubscription natsSubscription;
-
 namespace trivium::bus_internal {
 
 class NatsLink : public std::enable_shared_from_this<NatsLink> {
