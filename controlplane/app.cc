@@ -29,6 +29,7 @@ constexpr absl::Duration kBetweenClaims = absl::Minutes(10);
 
 constexpr absl::Duration kStepTimeout = absl::Seconds(5);
 constexpr absl::Duration kFlushTimeout = absl::Seconds(2);
+constexpr absl::Duration kBusPatience = absl::Seconds(3);
 
 bool MayMend(const absl::Status& status) {
   return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status) ||
@@ -116,15 +117,23 @@ void App::ListenToFeed() {
                                                         if (!alive.expired()) mirrors_.OnFeed(message);
                                                       });
   if (!status.ok()) return Fail(Annotate(status, "subscribing to the feed"));
-  drivers_.bus->FlushAsync(
-      kFlushTimeout, drivers_.executor, [this, alive = alive_.Watch()](const absl::Status& flushed) {
-        if (alive.expired()) return;
-        // Beacons show what was missed, once the bus is there.
-        if (!flushed.ok()) {
-          spdlog::warn("the bus is not there yet error=\"{}\"", std::string(flushed.message()));
-        }
-        OpenMesh();
-      });
+  // Without a bus for that long it goes on alone: beacons show what was missed, once the bus is there.
+  drivers_.executor->PostAfter(kBusPatience, [this, alive = alive_.Watch()] {
+    if (alive.expired() || std::exchange(listening_, true)) return;
+    spdlog::warn("the bus is not there yet");
+    OpenMesh();
+  });
+  drivers_.bus->WatchState(drivers_.executor, [this, alive = alive_.Watch()](Bus::State state) {
+    if (!alive.expired() && state == Bus::State::kConnected && !listening_) FlushFeed();
+  });
+}
+
+void App::FlushFeed() {
+  drivers_.bus->FlushAsync(kFlushTimeout, drivers_.executor,
+                           [this, alive = alive_.Watch()](const absl::Status& flushed) {
+                             if (alive.expired() || !flushed.ok() || std::exchange(listening_, true)) return;
+                             OpenMesh();
+                           });
 }
 
 void App::OpenMesh() {

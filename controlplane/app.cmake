@@ -21,3 +21,7 @@ trivium_test(planner_test LABEL unit
 trivium_test(writer_test LABEL unit
   SOURCES writer/writer_test.cc
   DEPS controlplane fake_store)
+
+trivium_test(controlplane_test LABEL unit
+  SOURCES config_test.cc sync/follower_test.cc
+  DEPS controlplane fake_bus fake_store)

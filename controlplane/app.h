@@ -65,6 +65,7 @@ class App {
   using Next = void (App::*)();
 
   void ListenToFeed();
+  void FlushFeed();
   void OpenMesh();
   void RegisterCluster();
   void OpenOwn();
@@ -100,6 +101,7 @@ class App {
   SyncServer sync_;
   Backoff backoff_;
   absl::AnyInvocable<void(absl::Status)> started_;
+  bool listening_ = false;  // the subscription to the feed stands, or the bus was waited for long enough
   bool serving_ = false;
   bool leasing_ = false;
   absl::Duration next_claim_ = -absl::InfiniteDuration();  // reports may cause a new epoch from then on

@@ -1,0 +1,65 @@
+#include "controlplane/config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "absl/strings/str_replace.h"
+
+namespace trivium {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr char kGood[] = R"(instance: aws-euw2-cp1
+cluster: aws-euw2
+cluster_id: 1
+region: {name: eu-west-2, home: 1}
+address_space: 0
+pod_cidrs: [10.1.0.0/16, "fd00:1::/48"]
+nats: {servers: ["tls://127.0.0.1:4222"], ca: ca.crt, cert: x.crt, key: x.key}
+sql: {hosts: ["127.0.0.1:5432"], database: trivium, user: trivium_writer, ca: ca.crt, cert: y.crt, key: /y.key}
+log_level: info
+)";
+
+absl::StatusOr<ControlPlaneConfig> With(const std::string& from, const std::string& to) {
+  const std::string text = absl::StrReplaceAll(kGood, {{from, to}});
+  EXPECT_NE(text, kGood) << from;
+  return ControlPlaneConfig::Parse(text, "/etc/trivium/cp.yaml");
+}
+
+TEST(ConfigTest, Whole) {
+  const absl::StatusOr<ControlPlaneConfig> config = ControlPlaneConfig::Parse(kGood, "/etc/trivium/cp.yaml");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->Principal(), "aws-euw2:cp:aws-euw2-cp1");
+  EXPECT_EQ(config->home, 1u);
+  EXPECT_EQ(config->pod_cidrs.size(), 2u);
+  EXPECT_EQ(config->nats.ca, "/etc/trivium/ca.crt");
+  EXPECT_EQ(config->sql.key, "/y.key");
+  EXPECT_EQ(config->beacon_ms, 500u);
+}
+
+TEST(ConfigTest, WhatIsWrongIsNamed) {
+  const auto message = [](const std::string& from, const std::string& to) {
+    const absl::StatusOr<ControlPlaneConfig> config = With(from, to);
+    return config.ok() ? std::string("fine") : std::string(config.status().message());
+  };
+  EXPECT_THAT(message("log_level: info", "loglevel: info"), HasSubstr("/etc/trivium/cp.yaml"));
+  EXPECT_THAT(message("log_level: info", "loglevel: info"), HasSubstr("loglevel"));
+  EXPECT_THAT(message("instance: aws-euw2-cp1\n", ""), HasSubstr("instance"));
+  EXPECT_THAT(message("instance: aws-euw2-cp1", "instance: a.b"), HasSubstr("\"a.b\" is not a name"));
+  EXPECT_THAT(message("cluster: aws-euw2", "cluster: _mesh"), HasSubstr("\"_mesh\" is not a name"));
+  EXPECT_THAT(message("cluster_id: 1", "cluster_id: 0"), HasSubstr("cluster_id"));
+  EXPECT_THAT(message("home: 1", "home: 0"), HasSubstr("home"));
+  EXPECT_THAT(message("10.1.0.0/16", "10.1.0.1/16"), HasSubstr("bits set behind its length"));
+  EXPECT_THAT(message("10.1.0.0/16", "\"fd00:1::/64\""), HasSubstr("overlap"));
+  EXPECT_THAT(message(", key: x.key", ""), HasSubstr("all of ca, cert and key"));
+  EXPECT_THAT(message("database: trivium, ", ""), HasSubstr("database"));
+  EXPECT_THAT(message("log_level: info", "beacon_ms: 5"), HasSubstr("beacon_ms"));
+  EXPECT_THAT(message("user: trivium_writer", "user: trivium_writer, regions: [\"x\"]"),
+              HasSubstr("<home>=<name>"));
+  EXPECT_THAT(message("user: trivium_writer", "user: trivium_writer, regions: [\"1=aws\"]"),
+              HasSubstr("fine"));
+}
+
+}  // namespace
+}  // namespace trivium
