@@ -28,15 +28,20 @@ int64_t Now() {
 
 class ConntrackTest : public testing::Test {
  protected:
-  void SetUp() override { Start(PacketTester::SmallMaps()); }
+  void SetUp() override { Use(FreshTester()); }
+  void Use(PacketTester* tester) {
+    tester_ = tester;
+    world_ = std::make_unique<World>(tester_);
+    Ok(world_->Verdict(AnyVerdict(kAllowAll), POLICY_ALLOW));
+    Ok(world_->Verdict(AnyVerdict(kDenyAll), POLICY_DENY, 66));
+  }
+  // One of its own.
   void Start(const DatapathOptions& options) {
     auto tester = PacketTester::Create(options);
     ASSERT_TRUE(tester.ok()) << tester.status();
-    tester_ = *std::move(tester);
-    world_ = std::make_unique<World>(tester_.get());
-    Ok(world_->Fill());
-    Ok(world_->Verdict(AnyVerdict(kAllowAll), POLICY_ALLOW));
-    Ok(world_->Verdict(AnyVerdict(kDenyAll), POLICY_DENY, 66));
+    own_ = *std::move(tester);
+    Ok(World(own_.get()).Fill());
+    Use(own_.get());
   }
 
   // The reason for which the packet is dropped, 0 if it passes. a sends; r sends, through the tunnel.
@@ -68,7 +73,8 @@ class ConntrackTest : public testing::Test {
     Ok(world_->Policy(1, DIRECTION_INGRESS, rule_set, flags));
   }
 
-  std::unique_ptr<PacketTester> tester_;
+  std::unique_ptr<PacketTester> own_;
+  PacketTester* tester_ = nullptr;
   std::unique_ptr<World> world_;
   std::vector<flow_event> events_;
 };
@@ -304,7 +310,7 @@ TEST_F(ConntrackTest, TcpLifetimes) {
 
 TEST_F(ConntrackTest, OtherLifetimes) {
   const auto check = [&](const PacketSpec& packet, int one_way, int both_ways, int denied) {
-    Start(PacketTester::SmallMaps());
+    Use(FreshTester());
     EXPECT_EQ(Sent(packet), 0);
     EXPECT_EQ(SecondsLeft(), one_way);
     EXPECT_EQ(Received(packet.Reply()), 0);

@@ -7,8 +7,6 @@ std::vector<Case> FromPodCases() {
   const std::string hop_by_hop("\x06\0\x05\x02\0\0\x01\0", 8);
   const std::string routing("\x06\0\0\x01\0\0\0\0", 8);
   const std::string fragment("\x06\0\0\x01\0\0\0\x01", 8);
-  DatapathOptions only_v6 = PacketTester::SmallMaps();
-  only_v6.underlay_ipv4 = false;
 
   return {
       // ---- from_pod: where packets go
@@ -35,7 +33,7 @@ std::vector<Case> FromPodCases() {
        .action = kRedirect,
        .tunnel = TunnelEnd{kUnderlay7v6, kIdA},
        .mark_after = MarkOf(kIdA),
-       .options = only_v6},
+       .underlay_ipv4 = false},
       {.name = "to the world: the stack's", .packet = From(kA4, kWorld4)},
       {.name = "to the world, v6", .packet = From(kA6, kWorld6)},
       {.name = "to a policy's CIDR", .packet = From(kA4, kCidr4)},
@@ -148,7 +146,7 @@ std::vector<Case> FromPodCases() {
        .packet = From(kA4, kR4),
        .reason = DROP_NO_TUNNEL_END,
        .change = [](World& w) { Ok(w.Node(2, 7, kUnderlay7, "")); },
-       .options = only_v6},
+       .underlay_ipv4 = false},
       {.name = "no overlay device",
        .packet = From(kA4, kR4),
        .reason = DROP_REDIRECT_FAILED,

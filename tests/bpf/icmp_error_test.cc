@@ -18,11 +18,8 @@ struct Error {
 class IcmpErrorTest : public testing::TestWithParam<Error> {
  protected:
   void SetUp() override {
-    auto tester = PacketTester::Create();
-    ASSERT_TRUE(tester.ok()) << tester.status();
-    tester_ = *std::move(tester);
-    world_ = std::make_unique<World>(tester_.get());
-    Ok(world_->Fill());
+    tester_ = FreshTester();
+    world_ = std::make_unique<World>(tester_);
   }
   int Judged(const absl::StatusOr<RunResult>& result) {
     EXPECT_TRUE(result.ok()) << result.status();
@@ -51,7 +48,7 @@ class IcmpErrorTest : public testing::TestWithParam<Error> {
     return About(flow, GetParam().router, flow.source, GetParam().type_and_code);
   }
 
-  std::unique_ptr<PacketTester> tester_;
+  PacketTester* tester_ = nullptr;
   std::unique_ptr<World> world_;
 };
 

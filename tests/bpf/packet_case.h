@@ -27,10 +27,14 @@ struct Case {
   uint32_t mark_after = 0;
   std::function<void(std::string*)> damage = {};  // of the frame
   bool silent = false;                            // neither counted nor reported
-  DatapathOptions options = PacketTester::SmallMaps();
   bool overlay = true;
+  bool underlay_ipv4 = true;
   bool audited = false;
 };
+
+// A tester with a filled World; the same one for all tests that want the like. Ends the program if that
+// fails.
+PacketTester* FreshTester(bool overlay = true, bool underlay_ipv4 = true);
 
 std::vector<Case> FromPodCases();
 std::vector<Case> ToPodCases();  // with policy and audit

@@ -58,15 +58,13 @@ class PacketTest : public testing::TestWithParam<Case> {};
 
 TEST_P(PacketTest, Verdict) {
   const Case& c = GetParam();
-  auto tester = PacketTester::Create(c.options, c.overlay);
-  ASSERT_TRUE(tester.ok()) << tester.status();
-  World world(tester->get());
-  Ok(world.Fill());
+  PacketTester* tester = FreshTester(c.overlay, c.underlay_ipv4);
+  World world(tester);
   if (c.change) c.change(world);
 
   std::string frame = Frame(c.packet);
   if (c.damage) c.damage(&frame);
-  const auto result = RunCase(**tester, c, frame);
+  const auto result = RunCase(*tester, c, frame);
   ASSERT_TRUE(result.ok()) << result.status();
 
   EXPECT_EQ(result->action, c.reason ? kDrop : c.action);

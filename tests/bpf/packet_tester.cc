@@ -277,6 +277,29 @@ absl::StatusOr<ProbeResult> PacketTester::Probe(PacketTester* source, PacketTest
   return ProbeResult{.passed = true};
 }
 
+absl::Status PacketTester::Clear() {
+  for (int i = 0; i < kMapCount; ++i) {
+    const MapId map = static_cast<MapId>(i);
+    TRIVIUM_ASSIGN_OR_RETURN(MapRecords records, maps_->ReadAll(map));
+    records.values.clear();
+    records.value_size = 0;
+    if (const MapWriteResult result = maps_->Delete(map, records); !result.ok()) return result.status;
+  }
+  for (const int fd : {datapath_->conntrack_fd(), datapath_->conntrack_denied_fd()}) {
+    std::vector<uint8_t> keys, values;
+    TRIVIUM_RETURN_IF_ERROR(LookupAll(fd, sizeof(ct_key), sizeof(ct_value), &keys, &values));
+    for (size_t i = 0; i < keys.size() / sizeof(ct_key); ++i) {
+      if (bpf_map_delete_elem(fd, keys.data() + i * sizeof(ct_key)) != 0 && errno != ENOENT) {
+        return LastError("delete a conntrack entry");
+      }
+    }
+  }
+  if (const int error = ring_buffer__consume(ring_); error < 0)
+    return absl::ErrnoToStatus(-error, "read events");
+  events_.clear();
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::vector<std::pair<ct_key, ct_value>>> PacketTester::Conntrack() {
   std::vector<std::pair<ct_key, ct_value>> entries;
   for (const int fd : {datapath_->conntrack_fd(), datapath_->conntrack_denied_fd()}) {
