@@ -115,7 +115,12 @@ void NatsServer::Restart() {
   Kill();
   Start();
 }
-void NatsServer::Freeze() { ASSERT_EQ(kill(pid_, SIGSTOP), 0); }
+void NatsServer::Freeze() {
+  ASSERT_EQ(kill(pid_, SIGSTOP), 0);
+  int status = 0;
+  ASSERT_EQ(waitpid(pid_, &status, WUNTRACED), pid_);
+  ASSERT_TRUE(WIFSTOPPED(status));
+}
 void NatsServer::Thaw() { ASSERT_EQ(kill(pid_, SIGCONT), 0); }
 
 namespace {
