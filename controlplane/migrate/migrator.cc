@@ -166,7 +166,9 @@ class Attempt {
          {&sql::kCreateSchemaMigrations, &sql::kCreateSchemaLock, &sql::kInsertSchemaLock}) {
       const absl::Status made = RunOne(*statement).status();
       const std::string state = SqlStateOf(made);
-      if (state == "23505" || state == "42P07") return SqlError("55P03", "another migrator was faster");
+      // By how far it had come: its type's name, the table's, or the index entry of either.
+      if (state == "42710" || state == "42P07" || state == "23505")
+        return SqlError("55P03", "another migrator was faster");
       TRIVIUM_RETURN_IF_ERROR(made);
     }
     return absl::OkStatus();
