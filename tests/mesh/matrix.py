@@ -32,22 +32,27 @@ def short(ref):
 
 
 def show(cells, sources, destinations, say=print):
-    """A table: a row per source, a column per destination; wrong cells stand out."""
-    names = [f"{short(host.ref)}:{port}" for host, port, _ in destinations]
-    width = max(len(short(s.ref)) for s in sources) + 1
-    say(" " * width + " ".join(names))
+    """A table that fits a terminal: rows are sources, numbered columns destinations; wrong cells stand out."""
+    number = {}
+    for index, (host, _, _) in enumerate(destinations, 1):
+        number.setdefault(host.ref, index)
+    served = {}
+    for host, port, protocol in destinations:
+        served.setdefault(host.ref, []).append(f"{port}/{protocol}")
+    labels = {s.ref: f"{number.get(s.ref, ''):>2} {short(s.ref)} {','.join(served.get(s.ref, []))}" for s in sources}
+    width = max(map(len, labels.values())) + 1
+    say("from".ljust(width) + "to " + " ".join(f"{i:>3}" for i in range(1, len(destinations) + 1)))
     for source in sources:
         row = []
-        for (host, port, _), name in zip(destinations, names):
+        for host, port, _ in destinations:
             cell = cells.get((source.ref, host.ref, port))
-            mark = "." if cell is None else ("yes" if cell[0] else "-")
-            text = mark.center(len(name))
+            text = "." if cell is None else ("yes" if cell[0] else "-")
             if cell is not None and cell[0] != cell[1]:
-                text = red(text) if COLOUR else f"!{mark}".center(len(name))
+                text = red(f"{text:>3}") if COLOUR else f"!{text}"
             elif cell is not None and cell[0]:
-                text = green(text)
-            row.append(text)
-        say(short(source.ref).ljust(width) + " ".join(row))
+                text = green(f"{text:>3}")
+            row.append(text if text.startswith("\033") else f"{text:>3}")
+        say(labels[source.ref].ljust(width) + "   " + " ".join(row))
 
 
 def wrong(cells):
