@@ -96,7 +96,7 @@ void Follower::Need(absl::Duration wait) {
     if (alive.expired()) return;
     timer_ = Executor::kNoTimer;
     // What was missing may have come, late: then nothing is early any more.
-    const bool mended = mirror_->position().revision > revision && early_.empty();
+    const bool mended = mirror_->position().revision > revision && early_.empty() && claim_.epoch == 0;
     if (mended && wait > absl::ZeroDuration()) return;
     Fire();
   });
@@ -220,6 +220,11 @@ void Follower::Restore() {
 
 void Follower::Finish(const absl::Status& status) {
   fetching_ = false;
+  if (status.ok() && !early_.empty()) {
+    // They came while SQL was being read, and what lies before them is still missing.
+    early_.clear();
+    Need(options_.gap_wait);
+  }
   for (Done& done : std::exchange(serving_, {})) done(status);
   if (!fetching_ && !waiting_.empty()) Start();
 }

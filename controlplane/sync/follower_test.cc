@@ -57,6 +57,20 @@ TEST_F(FollowerTest, AGapIsFetchedAfterAShortWait) {
   EXPECT_EQ(mirror_.position().revision, 4u);
 }
 
+TEST_F(FollowerTest, AGapThatOpensWhileSqlIsReadIsFetchedToo) {
+  Write(6);
+  store_.SetDelay(absl::Milliseconds(100));
+  follower_->CatchUp([](const absl::Status& status) { EXPECT_TRUE(status.ok()) << status; });
+  Run(absl::Milliseconds(160));  // head and log have been looked up, their answers are on the way
+  Write(3);
+  follower_->OnBatch(Published(9));
+  EXPECT_EQ(mirror_.position().revision, 0u);
+  Run(absl::Milliseconds(20));
+  EXPECT_EQ(mirror_.position().revision, 6u);
+  Run(absl::Seconds(1));
+  EXPECT_EQ(mirror_.position().revision, 9u);
+}
+
 TEST_F(FollowerTest, ALostDatabaseIsAskedAgain) {
   Write(4);
   store_.SetUnavailable(true);

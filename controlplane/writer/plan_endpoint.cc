@@ -1,5 +1,6 @@
 #include "controlplane/writer/plan_endpoint.h"
 
+#include <algorithm>
 #include <map>
 #include <set>
 #include <utility>
@@ -85,46 +86,52 @@ bool InAny(const google::protobuf::RepeatedPtrField<v1::Cidr>& cidrs, const std:
   return false;
 }
 
+absl::Status InsideCluster(const PlanContext& context, const std::string& ip) {
+  if (context.config.pod_cidrs.empty()) return absl::OkStatus();
+  for (const v1::Cidr& cidr : context.config.pod_cidrs) {
+    if (Contains(cidr, ip)) return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      "address ", AddressText(ip), " is in none of the pod CIDRs of cluster ", context.config.cluster,
+      ": give the pod an address out of them, or add its CIDR to pod_cidrs in the control plane's "
+      "configuration"));
+}
+
+absl::Status NotOfNode(const v1::Node& node, const std::string& ip) {
+  const auto is = [&ip](const std::string& own) { return own == ip; };
+  if (std::any_of(node.addresses().begin(), node.addresses().end(), is)) {
+    return absl::AlreadyExistsError(
+        absl::StrCat("address ", AddressText(ip), " belongs to node ", node.name(), " itself"));
+  }
+  if (std::any_of(node.inner_addresses().begin(), node.inner_addresses().end(), is)) {
+    return absl::AlreadyExistsError(
+        absl::StrCat("address ", AddressText(ip), " is node ", node.name(), "'s own address in the overlay"));
+  }
+  return absl::OkStatus();
+}
+
 // The address lies where this node's pods may have theirs, and is no node's own.
 absl::Status CheckPlace(const PlanContext& context, const v1::Node& node, const std::string& ip) {
-  bool node_has_family = false;
-  for (const v1::Cidr& cidr : node.pod_cidrs()) {
-    node_has_family |= cidr.address().size() == ip.size();
-  }
-  if (node_has_family && !InAny(node.pod_cidrs(), ip)) {
-    return absl::InvalidArgumentError(absl::StrCat("address ", AddressText(ip),
-                                                   " is in none of the pod CIDRs that node ", node.name(),
-                                                   " registered: give the pod an address out of them"));
-  }
-  if (!context.config.pod_cidrs.empty()) {
-    bool inside = false;
-    for (const v1::Cidr& cidr : context.config.pod_cidrs) inside |= Contains(cidr, ip);
-    if (!inside) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "address ", AddressText(ip), " is in none of the pod CIDRs of cluster ", context.config.cluster,
-          ": give the pod an address out of them, or add its CIDR to pod_cidrs in the control plane's "
-          "configuration"));
+  TRIVIUM_RETURN_IF_ERROR(InsideCluster(context, ip));
+  const bool node_has_family =
+      std::any_of(node.pod_cidrs().begin(), node.pod_cidrs().end(),
+                  [&ip](const v1::Cidr& cidr) { return cidr.address().size() == ip.size(); });
+  if (node_has_family) {
+    if (!InAny(node.pod_cidrs(), ip)) {
+      return absl::InvalidArgumentError(absl::StrCat("address ", AddressText(ip),
+                                                     " is in none of the pod CIDRs that node ", node.name(),
+                                                     " registered: give the pod an address out of them"));
     }
+    // What lies in a node's pod CIDR is no other node's: their registration has seen to that.
+    return NotOfNode(node, ip);
   }
   absl::Status status;
   context.draft->ForEach(v1::KIND_NODE, [&](const v1::Object& object) {
     const v1::Node& other = object.node();
-    for (const std::string& own : other.addresses()) {
-      if (own == ip) {
-        status = absl::AlreadyExistsError(
-            absl::StrCat("address ", AddressText(ip), " belongs to node ", other.name(), " itself"));
-      }
-    }
-    for (const std::string& own : other.inner_addresses()) {
-      if (own == ip) {
-        status = absl::AlreadyExistsError(absl::StrCat("address ", AddressText(ip), " is node ", other.name(),
-                                                       "'s own address in the overlay"));
-      }
-    }
-    if (other.name() != node.name() && InAny(other.pod_cidrs(), ip)) {
-      status = absl::InvalidArgumentError(absl::StrCat(
-          "address ", AddressText(ip), " is in a pod CIDR of node ", other.name(), ", not of ", node.name()));
-    }
+    status.Update(NotOfNode(other, ip));
+    if (!InAny(other.pod_cidrs(), ip)) return;
+    status.Update(absl::InvalidArgumentError(absl::StrCat(
+        "address ", AddressText(ip), " is in a pod CIDR of node ", other.name(), ", not of ", node.name())));
   });
   return status;
 }

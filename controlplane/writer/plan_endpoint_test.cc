@@ -129,6 +129,12 @@ TEST_F(PlanEndpointTest, AddressesLieWhereTheyBelong) {
   EXPECT_THAT(Do(Add(1, "shop", "a", "bare", "10.1.9.9"), NodeCaller("bare")),
               Refuses(StatusCode::kAlreadyExists, "belongs to node bare itself"));
   EXPECT_TRUE(Do(Add(1, "shop", "a", "bare", "10.1.8.8"), NodeCaller("bare")).ok());
+
+  v1::Request inner = Register("n5", "192.168.0.5", {"10.1.5.0/24"});
+  inner.mutable_register_node()->mutable_node()->add_inner_addresses(MakeIp("10.1.5.1"));
+  ASSERT_TRUE(Do(inner, NodeCaller("n5")).ok());
+  EXPECT_THAT(Do(Add(2, "shop", "b", "n5", "10.1.5.1"), NodeCaller("n5")),
+              Refuses(StatusCode::kAlreadyExists, "is node n5's own address in the overlay"));
 }
 
 TEST_F(PlanEndpointTest, ItsSurroundingsExist) {

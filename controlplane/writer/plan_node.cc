@@ -72,12 +72,27 @@ absl::Status CheckPodCidrs(const PlanContext& context, const v1::Node& node) {
   return absl::OkStatus();
 }
 
+// No pod of `pods` can have an underlay address of `node`.
+absl::Status CheckApart(const v1::Node& pods, const v1::Node& node) {
+  for (const v1::Cidr& cidr : pods.pod_cidrs()) {
+    for (const std::string& ip : node.addresses()) {
+      if (!Contains(cidr, ip)) continue;
+      return absl::InvalidArgumentError(absl::StrCat("pod CIDR ", CidrText(cidr), " of node ", pods.name(),
+                                                     " holds the underlay address ", AddressText(ip),
+                                                     " of node ", node.name(), ": keep the two apart"));
+    }
+  }
+  return absl::OkStatus();
+}
+
 // Nothing of the node's is another's.
 absl::Status CheckOthers(const PlanContext& context, const v1::Node& node) {
-  absl::Status status;
+  absl::Status status = CheckApart(node, node);
   context.draft->ForEach(v1::KIND_NODE, [&](const v1::Object& object) {
     const v1::Node& other = object.node();
     if (other.name() == node.name()) return;
+    status.Update(CheckApart(node, other));
+    status.Update(CheckApart(other, node));
     for (const std::string& ip : node.addresses()) {
       for (const std::string& theirs : other.addresses()) {
         if (ip != theirs) continue;

@@ -104,6 +104,16 @@ TEST_F(PlanNodeTest, NothingOfANodeIsAnothers) {
               Refuses(StatusCode::kAlreadyExists, "underlay address 192.168.0.1 belongs to node n1"));
   EXPECT_THAT(Do(Register("n3", "192.168.0.3", {"10.1.0.0/22"}), NodeCaller("n3")),
               Refuses(StatusCode::kAlreadyExists, "pod CIDR 10.1.0.0/22 overlaps 10.1."));
+  EXPECT_THAT(
+      Do(Register("n3", "10.1.1.9"), NodeCaller("n3")),
+      Refuses(StatusCode::kInvalidArgument, "of node n1 holds the underlay address 10.1.1.9 of node n3"));
+  EXPECT_THAT(
+      Do(Register("n3", "10.1.3.9", {"10.1.3.0/24"}), NodeCaller("n3")),
+      Refuses(StatusCode::kInvalidArgument, "of node n3 holds the underlay address 10.1.3.9 of node n3"));
+  ASSERT_TRUE(Do(Register("n4", "10.1.4.9"), NodeCaller("n4")).ok());
+  EXPECT_THAT(
+      Do(Register("n3", "192.168.0.3", {"10.1.4.0/24"}), NodeCaller("n3")),
+      Refuses(StatusCode::kInvalidArgument, "of node n3 holds the underlay address 10.1.4.9 of node n4"));
   ASSERT_TRUE(Do(Add(1, "shop", "a", "n1", "10.1.1.5"), NodeCaller("n1")).ok());
   v1::Request request = Register("n1", "192.168.0.1", {"10.1.1.0/24"});
   request.mutable_register_node()->mutable_node()->add_inner_addresses(MakeIp("10.1.1.5"));
