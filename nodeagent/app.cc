@@ -88,7 +88,7 @@ absl::Status AgentApp::Start() {
   hooks.want_flush = [this] { WantFlush(); };
   hooks.mirror = [this] { return &inbox_->Find(config_.cluster)->replica(); };
   hooks.synced = [this] { return inbox_->Find(config_.cluster)->synced(); };
-  hooks.node_registered = [this] { return registrar_->registered() || pipeline_.node_number() != 0; };
+  hooks.node_registered = [this] { return pipeline_.node_number() != 0; };
   endpoints_ = std::make_unique<EndpointManager>(
       EndpointManager::Options{config_.cluster, config_.node, config_.address_space, config_.pod_cidrs},
       EndpointManager::Deps{deps_.executor, deps_.clock, deps_.random, deps_.devices, &pipeline_, &control_,
@@ -210,6 +210,8 @@ void AgentApp::Flush() {
     ScheduleRetry();
   }
   last_flush_ = report;
+  // A control plane that came back from a backup may not have this node any more.
+  if (inbox_->Find(config_.cluster)->synced() && pipeline_.node_number() == 0) registrar_->Register();
   endpoints_->OnFlushed(report);
   endpoints_->OnProgress();
 }
@@ -308,9 +310,6 @@ void AgentApp::Report() {
 
 void AgentApp::EverySecond() {
   WantReport();
-  // The control plane may have lost this node (a restore), or not have it yet.
-  const ClusterFeed* own = inbox_->Find(config_.cluster);
-  if (inbox_->connected() && own->synced() && pipeline_.node_number() == 0) registrar_->Register();
   endpoints_->OnProgress();
   deps_.executor->PostAfter(absl::Seconds(1), [this, alive = alive_.Watch()] {
     if (!alive.expired()) EverySecond();

@@ -38,18 +38,6 @@ bool CidrIdentities::InPodNetwork(const v1::Cidr& cidr) const {
   });
 }
 
-void CidrIdentities::WantPrefix(const v1::Cidr& cidr, uint32_t identity) {
-  if (InPodNetwork(cidr)) return;
-  ipcache_value value{};
-  value.identity = identity;
-  maps_->lpm.Set(IpcacheLpmKey(space_, cidr), value);
-}
-
-void CidrIdentities::DropPrefix(const v1::Cidr& cidr) {
-  const ipcache_lpm_key key = IpcacheLpmKey(space_, cidr);
-  if (!networks_.contains(key)) maps_->lpm.Remove(key);
-}
-
 void CidrIdentities::SetNetworks(const std::vector<Network>& networks) {
   PodMap<ipcache_lpm_key, Network> fresh;
   for (const Network& network : networks) {
@@ -67,38 +55,36 @@ void CidrIdentities::SetNetworks(const std::vector<Network>& networks) {
     value.flags = IPCACHE_UNKNOWN;
     maps_->lpm.Set(key, value);
   }
-  for (const auto& [text, prefix] : prefixes_) {
-    if (InPodNetwork(prefix.first)) {
-      DropPrefix(prefix.first);
-    } else {
-      WantPrefix(prefix.first, prefix.second);
-    }
-  }
 }
 
 std::vector<CidrIdentities::Change> CidrIdentities::SetPrefixes(const std::vector<v1::Cidr>& prefixes) {
   std::vector<Change> changes;
   std::map<std::string, const v1::Cidr*> wanted;
-  for (const v1::Cidr& cidr : prefixes) wanted[Text(cidr)] = &cidr;
+  for (const v1::Cidr& cidr : prefixes) {
+    if (IsAddress(cidr.address()) && !InPodNetwork(cidr)) wanted[Text(cidr)] = &cidr;
+  }
   for (auto it = prefixes_.begin(); it != prefixes_.end();) {
     if (wanted.contains(it->first)) {
       ++it;
       continue;
     }
     const auto [cidr, identity] = it->second;
-    DropPrefix(cidr);
+    const ipcache_lpm_key key = IpcacheLpmKey(space_, cidr);
+    if (!networks_.contains(key)) maps_->lpm.Remove(key);
     maps_->known.Remove(KnownKey(identity));
     changes.push_back({identity, std::nullopt});
     it = prefixes_.erase(it);
   }
   for (const auto& [text, cidr] : wanted) {
-    if (prefixes_.contains(text) || !IsAddress(cidr->address())) continue;
+    if (prefixes_.contains(text)) continue;
     const auto recovered = recovered_.find(text);
     const uint32_t identity = recovered != recovered_.end() ? recovered->second : fresh_();
     if (recovered != recovered_.end()) recovered_.erase(recovered);
     prefixes_[text] = {*cidr, identity};
     maps_->known.Set(KnownKey(identity), known_value{});
-    WantPrefix(*cidr, identity);
+    ipcache_value value{};
+    value.identity = identity;
+    maps_->lpm.Set(IpcacheLpmKey(space_, *cidr), value);
     changes.push_back({identity, *cidr});
   }
   return changes;

@@ -38,15 +38,15 @@ class CidrIdentities {
   void Recover();
 
   // All pod networks, whichever came before. A network that two clusters claim goes to the lower number.
+  // SetPrefixes must follow.
   void SetNetworks(const std::vector<Network>& networks);
-  // All prefixes that rule sets use. Returns what changed; the caller tells the rule sets.
+  // All prefixes that rule sets use; those in pod networks get no identity. Returns what changed; the caller
+  // tells the rule sets.
   std::vector<Change> SetPrefixes(const std::vector<v1::Cidr>& prefixes);
 
  private:
   static std::string Text(const v1::Cidr& cidr);
   bool InPodNetwork(const v1::Cidr& cidr) const;
-  void WantPrefix(const v1::Cidr& cidr, uint32_t identity);
-  void DropPrefix(const v1::Cidr& cidr);
 
   const uint32_t space_;
   KernelMaps* const maps_;

@@ -284,6 +284,7 @@ void Pipeline::ResetNetworks() {
     for (const v1::Cidr& cidr : cluster.pod_cidrs()) networks.push_back({id, cluster.address_space(), cidr});
   }
   cidrs_.SetNetworks(networks);
+  prefixes_as_of_ = kNever;
 }
 
 std::vector<v1::Cidr> Pipeline::PodNetworks() const {

@@ -190,7 +190,9 @@ class Pipeline {
   std::set<uint32_t> dirty_subjects_;
   absl::flat_hash_set<uint32_t> removed_endpoints_;
   absl::flat_hash_set<uint32_t> retired_in_use_;
-  uint64_t prefixes_as_of_ = 0;  // created + dropped rule sets when prefixes were last collected
+  static constexpr uint64_t kNever = ~uint64_t{0};
+  uint64_t prefixes_as_of_ =
+      kNever;  // rule sets created, adopted and dropped when prefixes were last collected
   Counters counters_;
 };
 

@@ -208,6 +208,7 @@ void EndpointManager::Add(const v1::EndpointAdd& spec, absl::Duration deadline, 
     endpoint->raised = false;
     endpoint->state = v1::ENDPOINT_STARTING;
     endpoint->offline = false;
+    endpoint->not_before = absl::ZeroDuration();
     if (changed) endpoint->request_id = Id128{};
   } else {
     for (const auto& [uid, other] : endpoints_) {
@@ -245,7 +246,8 @@ void EndpointManager::Add(const v1::EndpointAdd& spec, absl::Duration deadline, 
 }
 
 void EndpointManager::Register(Endpoint* endpoint) {
-  if (endpoint->calling || !endpoint->must_register) return;
+  if (endpoint->calling || !endpoint->must_register || deps_.clock->Monotonic() < endpoint->not_before)
+    return;
   if (const auto it = removed_.find(endpoint->uid); it != removed_.end()) {
     // The same uid is back before the control plane has heard that it was gone.
     if (it->second) return;  // OnRegistered's twin of the removal comes back here
@@ -292,13 +294,10 @@ void EndpointManager::OnRegistered(const Id128& uid, absl::StatusOr<v1::Reply> r
   }
   const absl::Status& status = reply.status();
   endpoint->problem = std::string(status.message());
-  if (ControlClient::IsTransient(status)) {
-    After(endpoint->backoff->Next(), [this, uid] {
-      const auto again = endpoints_.find(uid);
-      if (again != endpoints_.end()) Register(again->second.get());
-    });
-    return;
-  }
+  RegisterLater(endpoint);
+  // A control plane that has lost the node or the namespace (a restored database) is no reason to stop what
+  // runs.
+  if (ControlClient::IsTransient(status) || (endpoint->raised && absl::IsFailedPrecondition(status))) return;
   endpoint->request_id = Id128{};
   spdlog::error("endpoint {}: the control plane refuses it: {}", NameOf(endpoint->spec), endpoint->problem);
   if (!endpoint->raised && !endpoint->waiters.empty()) {
@@ -314,7 +313,12 @@ void EndpointManager::OnRegistered(const Id128& uid, absl::StatusOr<v1::Reply> r
   endpoint->state = v1::ENDPOINT_LOCKED_DOWN;
   Want(*endpoint);
   hooks_.want_flush();
-  After(kMaxBackoff, [this, uid] {
+}
+
+void EndpointManager::RegisterLater(Endpoint* endpoint) {
+  const absl::Duration delay = endpoint->backoff->Next();
+  endpoint->not_before = deps_.clock->Monotonic() + delay;
+  After(delay, [this, uid = endpoint->uid] {
     const auto again = endpoints_.find(uid);
     if (again != endpoints_.end()) Register(again->second.get());
   });

@@ -100,6 +100,7 @@ class EndpointManager {
     uint64_t epoch = 0;          // of the revision that holds it, as answered
     uint64_t revision = 0;
     Id128 request_id;
+    absl::Duration not_before;  // Clock::Monotonic: the next attempt to register
     std::unique_ptr<Backoff> backoff;
   };
   using ById = std::map<Id128, std::unique_ptr<Endpoint>>;
@@ -112,6 +113,7 @@ class EndpointManager {
   void Wait(Endpoint* endpoint, absl::Duration deadline, Done done);
   void Register(Endpoint* endpoint);
   void OnRegistered(const Id128& uid, absl::StatusOr<v1::Reply> reply);
+  void RegisterLater(Endpoint* endpoint);
   void GoOffline(Endpoint* endpoint);
   // The mirrored identity with this endpoint's labels and ports; 0: none.
   uint32_t KnownIdentity(const v1::EndpointAdd& spec) const;

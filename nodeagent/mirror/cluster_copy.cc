@@ -88,14 +88,16 @@ absl::Status ClusterCopy::Append(const Batch& batch) {
         absl::StrCat(log_path_, " ends with a batch for newer agents: nothing can be appended"));
   }
   if (log_ == nullptr) {
+    if (torn_) TRIVIUM_RETURN_IF_ERROR(files_->Truncate(log_path_, log_bytes_));
+    torn_ = false;
     TRIVIUM_ASSIGN_OR_RETURN(log_, files_->OpenAppend(log_path_));
   }
   std::string frame;
   AppendFrame(batch.envelope, &frame);
   if (const absl::Status status = log_->Append(frame); !status.ok()) {
-    // Part of it may be there: what follows must not come after that.
+    // Part of it may be there: nothing may come after that.
     log_ = nullptr;
-    if (const absl::Status cut = files_->Truncate(log_path_, log_bytes_); !cut.ok()) sealed_ = true;
+    torn_ = true;
     return status;
   }
   log_bytes_ += frame.size();
@@ -114,8 +116,7 @@ absl::Status ClusterCopy::Replace(const Replica& replica) {
   log_ = nullptr;
   TRIVIUM_RETURN_IF_ERROR(files_->Remove(log_path_));
   log_bytes_ = 0;
-  sealed_ = false;
-  dirty_ = false;
+  sealed_ = torn_ = dirty_ = false;
   return absl::OkStatus();
 }
 
@@ -131,7 +132,7 @@ absl::Status ClusterCopy::Sync() {
 absl::Status ClusterCopy::Remove() {
   log_ = nullptr;
   log_bytes_ = snapshot_bytes_ = 0;
-  sealed_ = dirty_ = false;
+  sealed_ = torn_ = dirty_ = false;
   TRIVIUM_RETURN_IF_ERROR(files_->Remove(snapshot_path_));
   return files_->Remove(log_path_);
 }

@@ -50,6 +50,7 @@ class ClusterCopy {
   size_t snapshot_bytes_ = 0;
   size_t log_bytes_ = 0;
   bool sealed_ = false;  // the log ends with what this build cannot apply: nothing may follow it
+  bool torn_ = false;    // an append failed: the file may be longer than log_bytes_
   bool dirty_ = false;
 };
 
