@@ -153,6 +153,16 @@ TEST(RuleSet, NegationsSelectPodsAlone) {
   for (const uint32_t reserved : {2u, 3u, 4u, 5u, 6u, 7u, 8u})
     EXPECT_FALSE(rules.Allows(Reserved(reserved))) << reserved;
   EXPECT_FALSE(rules.Allows("192.0.2.0/24"));
+
+  // Nor do they when the cluster is a negation, too.
+  const Rules elsewhere(Pod({}), kIn,
+                        {Np("ingress: [{from: [{namespaceSelector: {matchExpressions: [{key: "
+                            "io.cilium.k8s.policy.cluster, operator: NotIn, "
+                            "values: [c1]}]}}]}]")});
+  EXPECT_TRUE(elsewhere.Allows(Pod({}, "y", "c2")));
+  EXPECT_FALSE(elsewhere.Allows(Pod({}, "y")));
+  for (const uint32_t reserved : {2u, 3u, 4u, 5u, 6u, 7u, 8u})
+    EXPECT_FALSE(elsewhere.Allows(Reserved(reserved)));
 }
 
 TEST(RuleSet, BlocksSelectAddressesAlone) {
