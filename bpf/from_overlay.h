@@ -24,7 +24,7 @@ INLINE int sender_verdict(const struct packet* p, const struct underlay_value* s
   const struct known_value* owner = known_identity(vni);
   if (!owner) return DROP_UNKNOWN_IDENTITY;
   /* Other reserved identities belong to no cluster, so to no sender either. */
-  if (!owner->cluster || owner->cluster != sender->cluster) return DROP_TUNNEL_FOREIGN_IDENTITY;
+  if (owner->cluster != sender->cluster) return DROP_TUNNEL_FOREIGN_IDENTITY;
   *identity = vni;
 
   if (entry && entry->flags & IPCACHE_UNKNOWN) return DROP_UNKNOWN_POD;

@@ -131,7 +131,6 @@ NOINLINE bool ct_related(struct __sk_buff* skb, const struct flow* f) {
   /* The packet that the error is about went the other way, and the error goes to who sent it. */
   if (!same_address(about.source, f->packet.destination)) return false;
   const __u32 direction = f->direction == DIRECTION_EGRESS ? DIRECTION_INGRESS : DIRECTION_EGRESS;
-  if (direction == DIRECTION_INGRESS && !same_address(about.destination, f->packet.source)) return false;
   struct ct_key key;
   ct_key_of(&key, &about, f->endpoint, direction);
   const struct ct_value* entry = bpf_map_lookup_elem(&ct_allowed, &key);

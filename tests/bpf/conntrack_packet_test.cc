@@ -251,6 +251,19 @@ TEST_F(ConntrackTest, EchoIdsOfBothEndsDoNotMeet) {
   EXPECT_EQ(Sent(theirs.Reply()), 0);
 }
 
+// The reply is judged by the request's type: its own is allowed nowhere.
+TEST_F(ConntrackTest, EchoReplyIsJudgedAgainAsItsRequest) {
+  for (const PacketSpec& request : {Echo(kA4, kR4), Echo(kA6, kR6)}) {
+    for (const uint32_t rule_set : {600u, 601u}) {
+      Ok(world_->Verdict(PortVerdict(rule_set, request.protocol, request.destination_port), POLICY_ALLOW));
+    }
+    Egress(600);
+    EXPECT_EQ(Sent(request), 0);
+    Egress(601);
+    EXPECT_EQ(Received(request.Reply()), 0);
+  }
+}
+
 TEST_F(ConntrackTest, EchoReplyThatAnswersNothingOpensNothing) {
   EXPECT_EQ(Received(Echo(kA4, kR4).Reply()), 0);  // all may come in
   EXPECT_EQ(Entries(), 0u);

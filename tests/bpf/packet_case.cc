@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <map>
 #include <memory>
+#include <tuple>
 #include <utility>
 
 namespace trivium {
@@ -17,12 +18,13 @@ void Must(const absl::Status& status) {
 
 }  // namespace
 
-PacketTester* FreshTester(bool overlay, bool underlay_ipv4) {
-  static std::map<std::pair<bool, bool>, std::unique_ptr<PacketTester>> testers;
-  std::unique_ptr<PacketTester>& tester = testers[{overlay, underlay_ipv4}];
+PacketTester* FreshTester(bool overlay, bool underlay_ipv4, bool underlay_ipv6) {
+  static std::map<std::tuple<bool, bool, bool>, std::unique_ptr<PacketTester>> testers;
+  std::unique_ptr<PacketTester>& tester = testers[{overlay, underlay_ipv4, underlay_ipv6}];
   if (tester == nullptr) {
     DatapathOptions options = PacketTester::SmallMaps();
     options.underlay_ipv4 = underlay_ipv4;
+    options.underlay_ipv6 = underlay_ipv6;
     auto created = PacketTester::Create(options, overlay);
     Must(created.status());
     tester = *std::move(created);

@@ -29,12 +29,13 @@ struct Case {
   bool silent = false;                            // neither counted nor reported
   bool overlay = true;
   bool underlay_ipv4 = true;
+  bool underlay_ipv6 = true;
   bool audited = false;
 };
 
 // A tester with a filled World; the same one for all tests that want the like. Ends the program if that
 // fails.
-PacketTester* FreshTester(bool overlay = true, bool underlay_ipv4 = true);
+PacketTester* FreshTester(bool overlay = true, bool underlay_ipv4 = true, bool underlay_ipv6 = true);
 
 std::vector<Case> FromPodCases();
 std::vector<Case> ToPodCases();  // with policy and audit

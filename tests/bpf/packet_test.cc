@@ -58,7 +58,7 @@ class PacketTest : public testing::TestWithParam<Case> {};
 
 TEST_P(PacketTest, Verdict) {
   const Case& c = GetParam();
-  PacketTester* tester = FreshTester(c.overlay, c.underlay_ipv4);
+  PacketTester* tester = FreshTester(c.overlay, c.underlay_ipv4, c.underlay_ipv6);
   World world(tester);
   if (c.change) c.change(world);
 
