@@ -29,3 +29,7 @@ trivium_library(agent
 trivium_binary(trivium-agent
   SOURCES housekeeping.cc main.cc
   DEPS agent bus_nats kernel_devices CLI11::CLI11)
+
+trivium_test(agent_unit_test LABEL unit
+  SOURCES config_test.cc desired/address_table_test.cc endpoint/socket_server_test.cc mirror/frames_test.cc
+  DEPS agent)

@@ -309,6 +309,7 @@ void AgentApp::Report() {
 }
 
 void AgentApp::EverySecond() {
+  if (deps_.drops != nullptr) drops_ = deps_.drops();
   WantReport();
   endpoints_->OnProgress();
   deps_.executor->PostAfter(absl::Seconds(1), [this, alive = alive_.Watch()] {
@@ -351,9 +352,7 @@ v1::AgentStatus AgentApp::Status() const {
     fill->set_entries(pipeline_.maps().ActualSize(map));
     fill->set_capacity(deps_.maps->Info(map).capacity);
   }
-  if (deps_.drops != nullptr) {
-    for (v1::DropCount& drop : deps_.drops()) *status.add_drops() = std::move(drop);
-  }
+  for (const v1::DropCount& drop : drops_) *status.add_drops() = drop;
   return status;
 }
 

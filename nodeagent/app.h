@@ -109,6 +109,7 @@ class AgentApp {
   std::string route_problem_;
   std::optional<std::vector<std::pair<std::string, int>>> routes_;
   std::map<std::string, Enforced> enforced_;
+  std::vector<v1::DropCount> drops_;  // as of the last second
   uint64_t report_sequence_ = 0;
   Alive alive_;
 };

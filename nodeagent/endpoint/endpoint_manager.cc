@@ -72,6 +72,7 @@ absl::Status EndpointManager::Load() {
     }
     endpoint->fallback = KnownIdentity(endpoint->spec);
     Want(*endpoint);
+    endpoint->must_register = !deps_.pipeline->View(*uid).registered;
     endpoints_[*uid] = std::move(endpoint);
   }
   for (const std::string& bytes : stored.removed()) {
@@ -400,6 +401,8 @@ void EndpointManager::Progress(Endpoint* endpoint) {
   } else if (!endpoint->offline) {
     return;
   } else if (endpoint->fallback == 0 && !view.registered) {
+    // What an earlier run put in force stays in force, as long as this one has no better knowledge.
+    if (view.ingress_rule_set != 0 || view.egress_rule_set != 0) return;
     if (endpoint->problem.empty()) endpoint->problem = "the control plane is out of reach";
     return Raise(endpoint, v1::ENDPOINT_LOCKED_DOWN);
   }

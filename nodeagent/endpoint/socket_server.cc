@@ -224,7 +224,8 @@ absl::StatusOr<std::unique_ptr<SocketServer>> SocketServer::Listen(const std::st
   }
   std::memcpy(address.sun_path, path.data(), path.size());
   std::error_code error;
-  std::filesystem::create_directories(std::filesystem::path(path).parent_path(), error);
+  const std::filesystem::path folder = std::filesystem::path(path).parent_path();
+  if (!folder.empty()) std::filesystem::create_directories(folder, error);
   if (error) return absl::ErrnoToStatus(error.value(), absl::StrCat("folder of ", path));
 
   auto state = std::make_shared<State>();
