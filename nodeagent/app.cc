@@ -127,7 +127,8 @@ void AgentApp::FollowClusters() {
   std::map<std::string, uint32_t> listed{{kMeshCluster, kMeshClusterId},
                                          {config_.cluster, config_.cluster_id}};
   for (const auto& [name, stored] : mesh->replica().mirror().All(v1::KIND_CLUSTER)) {
-    listed.emplace(name, stored.object->cluster().id());
+    // Names become file names and subjects.
+    if (IsSubjectToken(name) && stored.object != nullptr) listed.emplace(name, stored.object->cluster().id());
   }
   for (const auto& [name, id] : listed) inbox_->Follow(name, id, KeepRemote);
   if (!mesh->synced()) return;
