@@ -281,6 +281,27 @@ TEST_P(StoreContract, ABatchThatTheLogNoLongerHoldsIsInDoubt) {
   Commit();
   ASSERT_TRUE(client_->Compact(kCluster, 1, absl::InfinitePast()).ok());
   EXPECT_EQ(client_->Commit(request).code(), absl::StatusCode::kDataLoss);
+  // Nor may it take the place of a log row that is gone.
+  ASSERT_TRUE(client_->Compact(kCluster, 2, absl::InfinitePast()).ok());
+  RandomHistory losing(kCluster, request.expected, 99);
+  EXPECT_EQ(client_->Commit(losing.Next(5)).code(), absl::StatusCode::kDataLoss);
+  EXPECT_THAT(*client_->ReadLog(kCluster, 2), testing::IsEmpty());
+  ExpectStateIs(history_->mirror());
+}
+
+TEST_P(StoreContract, TheWholePlaceIsCompared) {
+  Commit();
+  StoredHead fork = history_->head();  // another history, equally long
+  fork.last_batch = Id128{1, 2};
+  EXPECT_EQ(client_->Commit(RandomHistory(kCluster, fork, 9).Next(3)).code(), absl::StatusCode::kAborted);
+  StoredHead ahead = history_->head();  // a place that is not there yet
+  ahead.revision += 1;
+  EXPECT_EQ(client_->Commit(RandomHistory(kCluster, ahead, 9).Next(3)).code(), absl::StatusCode::kAborted);
+  StoredHead later = history_->head();
+  later.epoch += 1;
+  EXPECT_EQ(client_->Commit(RandomHistory(kCluster, later, 9).Next(3)).code(), absl::StatusCode::kAborted);
+  EXPECT_EQ(client_->ReadHead(kCluster)->revision, 1u);
+  ExpectStateIs(history_->mirror());
 }
 
 TEST_P(StoreContract, ANewEpochFencesOldPlans) {
