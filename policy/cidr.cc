@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <tuple>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -83,6 +84,11 @@ std::string CidrText(const v1::Cidr& cidr) {
     inet_ntop(family, cidr.address().data(), buffer, sizeof(buffer));
   }
   return absl::StrCat(buffer, "/", cidr.length());
+}
+
+bool CidrLess(const v1::Cidr& a, const v1::Cidr& b) {
+  return std::make_tuple(a.address().size(), absl::string_view(a.address()), a.length()) <
+         std::make_tuple(b.address().size(), absl::string_view(b.address()), b.length());
 }
 
 }  // namespace trivium::policy

@@ -22,4 +22,7 @@ v1::Cidr HostPrefix(const std::string& address);
 
 std::string CidrText(const v1::Cidr& cidr);
 
+// A total order: by family, then address, then length.
+bool CidrLess(const v1::Cidr& a, const v1::Cidr& b);
+
 }  // namespace trivium::policy

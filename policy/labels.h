@@ -18,6 +18,9 @@ inline constexpr char kClusterLabel[] = "k8s:io.cilium.k8s.policy.cluster";
 inline constexpr char kServiceAccountLabel[] = "k8s:io.cilium.k8s.policy.serviceaccount";
 inline constexpr char kNamespaceLabelsPrefix[] = "k8s:io.cilium.k8s.namespace.labels.";
 inline constexpr char kMetadataName[] = "kubernetes.io/metadata.name";
+inline constexpr char kWorldLabel[] = "reserved:world";  // of every address outside the mesh, and one of:
+inline constexpr char kWorldIpv4Label[] = "reserved:world-ipv4";
+inline constexpr char kWorldIpv6Label[] = "reserved:world-ipv6";
 
 // What a pod is, as its creator says it.
 struct PodLabels {

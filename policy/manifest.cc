@@ -3,8 +3,11 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "policy/cidr.h"
 #include "policy/labels.h"
 
 namespace trivium::policy {
@@ -19,11 +22,32 @@ std::map<std::string, std::string> ReadTexts(const YamlValue& value) {
   return texts;
 }
 
-std::map<std::string, std::string> ReadLabels(const YamlValue& value) {
+// The key in its canonical form.
+absl::StatusOr<std::string> SelectorKey(const std::string& text, SelectorKeys keys) {
+  absl::string_view name = text;
+  absl::string_view source;
+  if (keys == SelectorKeys::kWithSource) {
+    source = "any";
+    if (const size_t colon = name.find(':'); colon != absl::string_view::npos) {
+      source = name.substr(0, colon);
+      name.remove_prefix(colon + 1);
+      if (source != "k8s" && source != "any" && source != "reserved") {
+        return absl::InvalidArgumentError(absl::StrCat("label key \"", text, "\" has the source \"", source,
+                                                       "\"; sources are k8s, any and reserved"));
+      }
+    }
+  }
+  if (const absl::Status status = CheckLabelKey(name); !status.ok()) return status;
+  return source.empty() ? std::string(name) : absl::StrCat(source, ":", name);
+}
+
+std::map<std::string, std::string> ReadLabels(const YamlValue& value,
+                                              SelectorKeys keys = SelectorKeys::kPlain) {
   std::map<std::string, std::string> labels;
   for (const auto& [key, entry] : value.Entries()) {
     const std::string text = entry.String().value_or("");
-    if (entry.Accept(CheckLabel(key, text))) labels[key] = text;
+    const absl::StatusOr<std::string> canonical = SelectorKey(key, keys);
+    if (entry.Accept(canonical.status()) && entry.Accept(CheckLabelValue(text))) labels[*canonical] = text;
   }
   return labels;
 }
@@ -41,7 +65,8 @@ void CheckAnnotations(const YamlValue& value) {
 
 }  // namespace
 
-ManifestMeta ReadMeta(const YamlValue& value, Scope scope, const ParseContext& context) {
+ManifestMeta ReadMeta(const YamlValue& value, Scope scope, const ParseContext& context,
+                      absl::string_view name_form) {
   ManifestMeta meta;
   const YamlFields fields =
       value.Fields({"name", "namespace", "labels", "annotations", "uid", "resourceVersion", "generation",
@@ -50,7 +75,7 @@ ManifestMeta ReadMeta(const YamlValue& value, Scope scope, const ParseContext& c
     name.Fail("is missing; every object needs a name");
   } else if (const std::optional<std::string> text = name.String(); text.has_value()) {
     meta.name = *text;
-    name.Accept(CheckName(scope == Scope::kCluster ? "namespace" : "name", meta.name));
+    name.Accept(CheckName(name_form, meta.name));
   }
   const YamlValue ns = fields["namespace"];
   meta.ns = ns.String().value_or("");
@@ -69,10 +94,12 @@ ManifestMeta ReadMeta(const YamlValue& value, Scope scope, const ParseContext& c
   return meta;
 }
 
-std::vector<v1::Requirement> ReadLabelSelector(const YamlValue& value) {
+std::vector<v1::Requirement> ReadLabelSelector(const YamlValue& value, SelectorKeys keys) {
   std::vector<v1::Requirement> requirements;
-  const YamlFields fields = value.Fields({"matchLabels", "matchExpressions"});
-  for (const auto& [key, text] : ReadLabels(fields["matchLabels"])) {
+  const YamlFields fields = keys == SelectorKeys::kPlain
+                                ? value.Fields({"matchLabels", "matchExpressions"})
+                                : value.Fields({"matchLabels", "matchExpressions"}, {"matchCELExpression"});
+  for (const auto& [key, text] : ReadLabels(fields["matchLabels"], keys)) {
     v1::Requirement& requirement = requirements.emplace_back();
     requirement.set_key(key);
     requirement.set_operator_(v1::Requirement::IN);
@@ -85,8 +112,8 @@ std::vector<v1::Requirement> ReadLabelSelector(const YamlValue& value) {
     if (key.absent()) {
       key.Fail("is missing; name the label that the expression is about");
     } else if (const std::optional<std::string> text = key.String(); text.has_value()) {
-      key.Accept(CheckLabelKey(*text));
-      requirement.set_key(*text);
+      const absl::StatusOr<std::string> canonical = SelectorKey(*text, keys);
+      if (key.Accept(canonical.status())) requirement.set_key(*canonical);
     }
     std::vector<std::string> values;
     for (const YamlValue& element : expression["values"].Items()) {
@@ -121,6 +148,33 @@ std::vector<v1::Requirement> ReadLabelSelector(const YamlValue& value) {
   return requirements;
 }
 
+void Require(v1::Selector* selector, absl::string_view key, v1::Requirement::Operator op,
+             const std::string* value) {
+  v1::Requirement* requirement = selector->add_requirements();
+  requirement->set_key(std::string(key));
+  requirement->set_operator_(op);
+  if (value != nullptr) requirement->add_values(*value);
+}
+
+std::optional<v1::Cidr> ReadCidr(const YamlValue& value) {
+  const std::optional<std::string> text = value.String();
+  if (!text.has_value()) {
+    if (value.absent()) value.Fail("is missing; write a CIDR like 10.0.0.0/8");
+    return std::nullopt;
+  }
+  absl::StatusOr<v1::Cidr> cidr = ParseCidr(*text);
+  if (!value.Accept(cidr.status())) return std::nullopt;
+  return *std::move(cidr);
+}
+
+bool IsPortName(absl::string_view name) {
+  constexpr size_t kMost = 15;
+  if (name.empty() || name.size() > kMost || absl::StrContains(name, "--")) return false;
+  if (name.front() == '-' || name.back() == '-') return false;
+  return std::all_of(name.begin(), name.end(), [](char c) { return absl::ascii_isalnum(c) || c == '-'; }) &&
+         std::any_of(name.begin(), name.end(), absl::ascii_isalpha);
+}
+
 void Normalize(v1::Selector* selector) {
   std::vector<std::pair<std::string, v1::Requirement>> sorted;
   for (const v1::Requirement& requirement : selector->requirements()) {
@@ -136,7 +190,7 @@ void Normalize(v1::Selector* selector) {
 
 void ReadNamespace(const YamlValue& document, const ParseContext& context, v1::Namespace* ns) {
   const YamlFields fields = document.Fields({"apiVersion", "kind", "metadata", "spec", "status"});
-  const ManifestMeta meta = ReadMeta(fields["metadata"], Scope::kCluster, context);
+  const ManifestMeta meta = ReadMeta(fields["metadata"], Scope::kCluster, context, "namespace");
   ns->set_name(meta.name);
   for (const auto& [key, value] : meta.labels) (*ns->mutable_labels())[key] = value;
   (*ns->mutable_labels())[kMetadataName] = meta.name;

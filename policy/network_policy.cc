@@ -20,20 +20,11 @@ namespace {
 
 constexpr char kSource[] = "k8s:";
 constexpr int64_t kMaxPort = 65535;
-constexpr size_t kMaxPortName = 15;
 
 struct Home {
   std::string cluster;
   std::string ns;
 };
-
-void Require(v1::Selector* selector, const char* key, v1::Requirement::Operator op,
-             const std::string* value) {
-  v1::Requirement* requirement = selector->add_requirements();
-  requirement->set_key(key);
-  requirement->set_operator_(op);
-  if (value != nullptr) requirement->add_values(*value);
-}
 
 // Who the selectors of a peer (or the subject) mean, its scope written out. Without a namespace selector it
 // is the policy's own namespace; unless a key names the cluster, it is the policy's own cluster.
@@ -55,23 +46,12 @@ v1::Selector MakeSelector(const YamlValue& pods, const YamlValue& namespaces, co
     Require(&selector, kNamespaceLabel, v1::Requirement::IN, &home.ns);
   } else {
     // Only pods have one: negations alone must not reach a host or the world.
-    Require(&selector, kNamespaceLabel, v1::Requirement::EXISTS, nullptr);
+    Require(&selector, kNamespaceLabel, v1::Requirement::EXISTS);
   }
   if (!names_cluster || !may_leave_cluster)
     Require(&selector, kClusterLabel, v1::Requirement::IN, &home.cluster);
   Normalize(&selector);
   return selector;
-}
-
-std::optional<v1::Cidr> ReadCidr(const YamlValue& value) {
-  const std::optional<std::string> text = value.String();
-  if (!text.has_value()) {
-    if (value.absent()) value.Fail("is missing; write a CIDR like 10.0.0.0/8");
-    return std::nullopt;
-  }
-  absl::StatusOr<v1::Cidr> cidr = ParseCidr(*text);
-  if (!value.Accept(cidr.status())) return std::nullopt;
-  return *std::move(cidr);
 }
 
 void ReadIpBlock(const YamlValue& value, v1::CidrPeer* peer) {
@@ -107,17 +87,6 @@ void ReadPeer(const YamlValue& value, const Home& home, v1::Rule* rule) {
         "leave the whole "
         "list out for everyone");
   }
-}
-
-bool IsPortName(absl::string_view name) {
-  if (name.empty() || name.size() > kMaxPortName || absl::StrContains(name, "--")) return false;
-  if (name.front() == '-' || name.back() == '-') return false;
-  bool letter = false;
-  for (const char c : name) {
-    if (!absl::ascii_islower(c) && !absl::ascii_isdigit(c) && c != '-') return false;
-    letter = letter || absl::ascii_islower(c);
-  }
-  return letter;
 }
 
 std::optional<uint32_t> ReadPortNumber(const YamlValue& value) {
@@ -156,7 +125,7 @@ void ReadPort(const YamlValue& value, v1::PortRange* range) {
       end.Fail(absl::StrCat(*last, " is below port ", *first, "; a range ends at or above its port"));
     }
   } else if (const std::optional<std::string> name = port.String(); name.has_value()) {
-    if (!IsPortName(*name)) {
+    if (!IsPortName(*name) || absl::AsciiStrToLower(*name) != *name) {
       port.Fail(absl::StrCat("\"", *name,
                              "\" is no port name; a name is 1 to 15 lower-case letters, digits and single "
                              "'-', with at least one "

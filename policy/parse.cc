@@ -13,7 +13,9 @@
 namespace trivium::policy {
 namespace {
 
-constexpr char kKinds[] = "NetworkPolicy (networking.k8s.io/v1), Namespace (v1) and List (v1)";
+constexpr char kKinds[] =
+    "NetworkPolicy (networking.k8s.io/v1), CiliumNetworkPolicy, CiliumClusterwideNetworkPolicy and "
+    "CiliumCIDRGroup (cilium.io/v2), Namespace (v1) and List (v1)";
 
 struct Dispatch {
   const ParseContext& context;
@@ -68,6 +70,12 @@ void ReadDocument(const YamlNode& node, const YamlValue& value, std::string text
   }
   if (api_version == "networking.k8s.io/v1" && kind == "NetworkPolicy") {
     ReadNetworkPolicy(value, dispatch->context, parsed.object.mutable_policy());
+  } else if (api_version == "cilium.io/v2" && kind == "CiliumNetworkPolicy") {
+    ReadCiliumPolicy(value, dispatch->context, Scope::kNamespaced, parsed.object.mutable_policy());
+  } else if (api_version == "cilium.io/v2" && kind == "CiliumClusterwideNetworkPolicy") {
+    ReadCiliumPolicy(value, dispatch->context, Scope::kCluster, parsed.object.mutable_policy());
+  } else if (api_version == "cilium.io/v2" && kind == "CiliumCIDRGroup") {
+    ReadCidrGroup(value, dispatch->context, parsed.object.mutable_cidr_group());
   } else if (api_version == "v1" && kind == "Namespace") {
     ReadNamespace(value, dispatch->context, parsed.object.mutable_namespace_());
   } else {

@@ -18,7 +18,7 @@ struct ParseContext {
 };
 
 struct Parsed {
-  v1::Object object;  // Policy, Namespace, later CidrGroup; Meta empty
+  v1::Object object;  // Policy, Namespace or CidrGroup; Meta empty
   std::string text;   // that document alone, as written; an item of a List alone, as JSON
   int line = 0;       // where it starts
 };
@@ -27,7 +27,8 @@ inline constexpr size_t kMaxManifestBytes = 4 * 1024 * 1024;
 inline constexpr size_t kMaxManifestDepth = 64;
 inline constexpr size_t kMaxManifestNodes = 200000;  // values in one document
 
-// Kinds: networking.k8s.io/v1 NetworkPolicy, v1 Namespace, v1 List of them. One bad document refuses all.
+// Kinds: networking.k8s.io/v1 NetworkPolicy; cilium.io/v2 CiliumNetworkPolicy, CiliumClusterwideNetworkPolicy
+// and CiliumCIDRGroup; v1 Namespace; v1 List of them. One bad document refuses all.
 // A document with nothing in it is skipped; a text with no document at all is an error, as is one object
 // twice in one text. The error (kInvalidArgument) has a line for each fault, at most twenty: "file:line:
 // spec.ingress[0].ports[1].port: ...".

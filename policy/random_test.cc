@@ -19,6 +19,7 @@
 #include "policy/parse.h"
 #include "policy/rule_set.h"
 #include "policy/selector.h"
+#include "policy/testing/random_cilium.h"
 #include "policy/testing/reference_evaluator.h"
 #include "policy/testing/verdict_lookup.h"
 
@@ -38,6 +39,7 @@ constexpr const char* kCidrs[] = {"0.0.0.0/0",      "192.0.2.0/24",      "192.0.
                                   "2001:db8::/48",  "2001:db8:1::9/128", "10.0.0.0/8",     "192.0.2.130/31",
                                   "128.0.0.0/1"};
 constexpr const char* kPortNames[] = {"web", "dns", "db"};
+constexpr int kIcmpTypes[] = {0, 3, 8, 128, 129};
 constexpr int kPorts[] = {1, 53, 79, 80, 81, 443, 5432, 8000, 8079, 8080, 65535};
 constexpr const char* kProtocols[] = {"TCP", "UDP", "SCTP"};
 
@@ -197,6 +199,7 @@ class Generator {
   }
 
   std::string Policy(const std::string& name) {
+    if (Chance(50)) return RandomCilium(&random_).Policy(name, Pick(kNamespaces), Chance(30));
     std::string text = absl::StrCat(
         "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: ", name,
         ", namespace: ", Pick(kNamespaces), "}\nspec:\n  podSelector: ", PodSelector(false), "\n");
@@ -232,6 +235,10 @@ class Pool {
 
   explicit Pool(uint64_t seed) {
     Generator generate(seed ^ 0x9e3779b97f4a7c15);
+    for (const char* cluster : kClusters) reference_.Apply(cluster, RandomCilium::Groups());
+    const auto groups = ParseManifests(RandomCilium::Groups(), ParseContext{"groups", "c1", "default"});
+    EXPECT_TRUE(groups.ok()) << groups.status();
+    for (const Parsed& group : *groups) groups_.push_back(group.object.cidr_group());
     for (size_t i = 0; i < 10; ++i) {
       Entry& entry = entries_.emplace_back();
       entry.cluster = generate.Pick(kClusters);
@@ -248,16 +255,24 @@ class Pool {
 
   const std::vector<Entry>& entries() const { return entries_; }
   const reference::Evaluator& reference() const { return reference_; }
+  // The same in each cluster.
+  std::vector<const v1::CidrGroup*> groups() const {
+    std::vector<const v1::CidrGroup*> groups;
+    for (const v1::CidrGroup& group : groups_) groups.push_back(&group);
+    return groups;
+  }
 
  private:
   std::vector<Entry> entries_;
+  std::vector<v1::CidrGroup> groups_;
   reference::Evaluator reference_;
 };
 
 // One world with some of a pool's policies, in both forms.
 class RandomSet {
  public:
-  RandomSet(uint64_t seed, const Pool& pool) : generate_(seed), reference_(pool.reference()) {
+  RandomSet(uint64_t seed, const Pool& pool)
+      : generate_(seed), reference_(pool.reference()), groups_(pool.groups()) {
     for (const char* cluster : kClusters) {
       for (const char* ns : kNamespaces) {
         const reference::Labels labels = generate_.NamespaceLabels();
@@ -272,7 +287,7 @@ class RandomSet {
         policies_[entry.cluster].push_back(&entry.policy);
         absl::StrAppend(&texts_, "# in ", entry.cluster, "\n", entry.text, "---\n");
       } else {
-        reference_.DeletePolicy(entry.cluster, entry.ns, entry.name);
+        reference_.Delete(entry.cluster, entry.policy.kind(), entry.ns, entry.name);
       }
     }
   }
@@ -283,10 +298,14 @@ class RandomSet {
       const TestPod* to =
           from == nullptr || generate_.Chance(85) ? &pods_[generate_.Below(pods_.size())] : nullptr;
       reference::Connection connection;
-      connection.protocol =
-          generate_.Chance(10) ? (generate_.Chance(50) ? "ICMP" : "ICMPv6") : generate_.Pick(kProtocols);
-      connection.port =
-          generate_.Chance(85) ? generate_.Pick(kPorts) : static_cast<int>(generate_.Below(65536));
+      if (generate_.Chance(15)) {
+        connection.protocol = generate_.Chance(50) ? "ICMP" : "ICMPv6";
+        connection.port = generate_.Pick(kIcmpTypes);
+      } else {
+        connection.protocol = generate_.Pick(kProtocols);
+        connection.port =
+            generate_.Chance(85) ? generate_.Pick(kPorts) : static_cast<int>(generate_.Below(65536));
+      }
       const std::string outside = generate_.Pick(kExternals);
       Fill(from, outside, &connection.from);
       Fill(to, outside, &connection.to);
@@ -314,7 +333,7 @@ class RandomSet {
                 v1::Rule::Direction direction, bool wanted) {
     std::shared_ptr<const RuleSet>& rules = rule_sets_[{&subject, direction}];
     if (rules == nullptr) {
-      rules = RuleSet::Build(subject.identity, direction, policies_[subject.reference.cluster]);
+      rules = RuleSet::Build(subject.identity, direction, policies_[subject.reference.cluster], groups_);
     }
 
     PeerRef ref;
@@ -335,7 +354,8 @@ class RandomSet {
       if (ref.prefix == nullptr) ref.identity = &world;
     }
     const v1::Protocol protocol = ToProtocol(connection.protocol);
-    const auto port = static_cast<uint16_t>(connection.port);
+    const bool icmp = protocol == v1::PROTOCOL_ICMP || protocol == v1::PROTOCOL_ICMPV6;
+    const auto port = static_cast<uint16_t>(icmp ? connection.port << 8 : connection.port);
     const Decision decision = rules->Decide(ref, protocol, port);
     const std::vector<VerdictEntry> entries = rules->Flatten(rules->ClassOf(ref));
     const VerdictEntry* entry = LongestMatch(entries, static_cast<uint8_t>(protocol), port);
@@ -358,6 +378,7 @@ class RandomSet {
 
   Generator generate_;
   reference::Evaluator reference_;
+  const std::vector<const v1::CidrGroup*> groups_;
   const std::vector<v1::Identity> reserved_ = ReservedIdentities();
   std::vector<TestPod> pods_;
   std::map<std::string, std::vector<const v1::Policy*>> policies_;

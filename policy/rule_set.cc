@@ -1,6 +1,7 @@
 #include "policy/rule_set.h"
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <set>
 #include <utility>
@@ -10,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
+#include "policy/cidr.h"
 #include "policy/flatten.h"
 #include "policy/labels.h"
 #include "policy/selector.h"
@@ -55,7 +57,7 @@ bool EntityHasIdentity(v1::Entity entity, const v1::Identity& identity, const st
     case v1::ENTITY_HOST:
       return id == kHost;
     case v1::ENTITY_REMOTE_NODE:
-      return id == kRemoteNode;
+      return id == kRemoteNode || id == kKubeApiserver;  // as their labels say
     case v1::ENTITY_KUBE_APISERVER:
       return id == kKubeApiserver;
     case v1::ENTITY_INIT:
@@ -85,14 +87,33 @@ bool EntityHasPrefix(v1::Entity entity, const v1::Cidr& prefix) {
   }
 }
 
+// What is outside the mesh, as selectors of labels see it.
+const v1::Identity& External(const v1::Cidr& prefix) {
+  static const auto* const externals = [] {
+    auto* made = new std::array<v1::Identity, 2>();
+    const char* const families[] = {kWorldIpv4Label, kWorldIpv6Label};
+    for (size_t i = 0; i < made->size(); ++i) {
+      (*made)[i].set_id(kWorld);
+      (*made)[i].add_labels()->set_key(kWorldLabel);
+      (*made)[i].add_labels()->set_key(families[i]);
+    }
+    return made;
+  }();
+  return (*externals)[prefix.address().size() == 4 ? 0 : 1];
+}
+
+// Whether the selector tells IPv4's world from IPv6's.
+bool NamesFamily(const v1::Selector& selector) {
+  return std::any_of(selector.requirements().begin(), selector.requirements().end(),
+                     [](const v1::Requirement& requirement) {
+                       const absl::string_view key = requirement.key();
+                       return key == kWorldIpv4Label || key == kWorldIpv6Label;
+                     });
+}
+
 bool CidrPeerHas(const v1::CidrPeer& peer, const v1::Cidr& prefix) {
   return Covers(peer.cidr(), prefix) && std::none_of(peer.except().begin(), peer.except().end(),
                                                      [&](const v1::Cidr& e) { return Covers(e, prefix); });
-}
-
-bool CidrLess(const v1::Cidr& a, const v1::Cidr& b) {
-  return std::make_tuple(a.address().size(), a.address(), a.length()) <
-         std::make_tuple(b.address().size(), b.address(), b.length());
 }
 
 v1::Cidr EveryAddress(size_t bytes) {
@@ -132,9 +153,9 @@ struct RuleSet::Compiled {
 
   bool Has(const v1::Peer& peer, const PeerRef& ref) const {
     if (ref.prefix != nullptr) {
-      return peer.has_cidr()
-                 ? CidrPeerHas(peer.cidr(), *ref.prefix)
-                 : peer.peer_case() == v1::Peer::kEntity && EntityHasPrefix(peer.entity(), *ref.prefix);
+      if (peer.has_labels()) return Matches(peer.labels(), External(*ref.prefix));
+      if (peer.has_cidr()) return CidrPeerHas(peer.cidr(), *ref.prefix);
+      return peer.peer_case() == v1::Peer::kEntity && EntityHasPrefix(peer.entity(), *ref.prefix);
     }
     if (peer.has_labels()) return Matches(peer.labels(), *ref.identity);
     return peer.peer_case() == v1::Peer::kEntity && EntityHasIdentity(peer.entity(), *ref.identity, cluster);
@@ -254,24 +275,25 @@ class Sweep {
 class Builder {
  public:
   Builder(const v1::Identity& subject, absl::Span<const v1::CidrGroup* const> groups) : subject_(subject) {
-    for (const v1::CidrGroup* group : groups) groups_[group->name()] = group;
+    for (const v1::CidrGroup* group : groups) groups_[group->name()] = group;  // by name: a fixed order
   }
 
   // The peers of a rule, with groups resolved.
   std::vector<v1::Peer> PeersOf(const v1::Rule& rule) const {
     std::vector<v1::Peer> peers;
     for (const v1::Peer& peer : rule.peers()) {
-      if (!peer.has_cidr() || peer.cidr().group().empty()) {
+      if (!peer.has_cidr() || peer.cidr().has_cidr()) {
         peers.push_back(peer);
         continue;
       }
-      const auto group = groups_.find(peer.cidr().group());
-      if (group == groups_.end()) continue;  // a group that is not there has no members
-      for (const v1::Cidr& member : group->second->cidrs()) {
-        v1::Peer one;
-        *one.mutable_cidr()->mutable_cidr() = member;
-        *one.mutable_cidr()->mutable_except() = peer.cidr().except();
-        peers.push_back(std::move(one));
+      for (const auto& [name, group] : groups_) {  // a group that is not there has no members
+        if (!RefersTo(peer.cidr(), *group)) continue;
+        for (const v1::Cidr& member : group->cidrs()) {
+          v1::Peer one;
+          *one.mutable_cidr()->mutable_cidr() = member;
+          *one.mutable_cidr()->mutable_except() = peer.cidr().except();
+          peers.push_back(std::move(one));
+        }
       }
     }
     return peers;
@@ -395,9 +417,11 @@ std::shared_ptr<const RuleSet> RuleSet::Build(const v1::Identity& subject, v1::R
     if (peer.has_cidr()) {
       prefixes.insert(peer.cidr().cidr());
       prefixes.insert(peer.cidr().except().begin(), peer.cidr().except().end());
-    } else if (peer.peer_case() == v1::Peer::kEntity && peer.entity() == v1::ENTITY_WORLD_IPV4) {
+    } else if (peer.has_labels()) {
+      if (NamesFamily(peer.labels())) prefixes.insert({EveryAddress(4), EveryAddress(16)});
+    } else if (peer.entity() == v1::ENTITY_WORLD_IPV4) {
       prefixes.insert(EveryAddress(4));
-    } else if (peer.peer_case() == v1::Peer::kEntity && peer.entity() == v1::ENTITY_WORLD_IPV6) {
+    } else if (peer.entity() == v1::ENTITY_WORLD_IPV6) {
       prefixes.insert(EveryAddress(16));
     }
   }

@@ -311,6 +311,65 @@ TEST(RuleSet, GroupsOfPrefixes) {
   EXPECT_FALSE(Rules(Pod({}), kIn, {policy}).Allows("192.0.2.0/24"));
 }
 
+v1::Policy Cnp(const std::string& spec) {
+  const auto parsed = ParseManifests(
+      absl::StrCat("apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata: {name: c, namespace: x}\n"
+                   "spec: {endpointSelector: {}, ",
+                   spec, "}\n"),
+      ParseContext{"cnp", "c1", "default"});
+  EXPECT_TRUE(parsed.ok()) << parsed.status();
+  return parsed.ok() ? parsed->front().object.policy() : v1::Policy();
+}
+
+TEST(RuleSet, GroupsAreSelectedByTheirLabels) {
+  v1::CidrGroup partners, offices;
+  partners.set_name("partners");
+  (*partners.mutable_labels())["kind"] = "partner";
+  *partners.add_cidrs() = *ParseCidr("192.0.2.0/24");
+  offices.set_name("offices");
+  *offices.add_cidrs() = *ParseCidr("198.51.100.0/24");
+  const std::vector<v1::CidrGroup> groups = {partners, offices};
+  const auto allows = [&](const char* selector, const char* prefix) {
+    return Rules(Pod({}), kOut,
+                 {Cnp(absl::StrCat("egress: [{toCIDRSet: [{cidrGroupSelector: ", selector, "}]}]"))}, groups)
+        .Allows(prefix);
+  };
+  EXPECT_TRUE(allows("{matchLabels: {kind: partner}}", "192.0.2.0/24"));
+  EXPECT_FALSE(allows("{matchLabels: {kind: partner}}", "198.51.100.0/24"));
+  EXPECT_FALSE(allows("{matchExpressions: [{key: kind, operator: DoesNotExist}]}", "192.0.2.0/24"));
+  EXPECT_TRUE(allows("{}", "198.51.100.0/24"));
+}
+
+TEST(RuleSet, SelectorsSeeTheLabelsOfTheOutside) {
+  const auto rules = [](const char* selector) {
+    return Rules(Pod({}), kOut, {Cnp(absl::StrCat("egress: [{toEndpoints: [", selector, "]}]"))});
+  };
+  const Rules world = rules("{matchLabels: {'reserved:world': ''}}");
+  EXPECT_TRUE(world.Allows("192.0.2.0/24"));
+  EXPECT_TRUE(world.Allows(Reserved(2)));
+  EXPECT_FALSE(world.Allows(Pod({})));
+  // A selector that tells the families apart gives each an identity of its own.
+  const Rules four = rules("{matchLabels: {'reserved:world-ipv4': ''}}");
+  EXPECT_TRUE(four.Allows("0.0.0.0/0"));
+  EXPECT_FALSE(four.Allows("::/0"));
+  EXPECT_THAT(Texts(four.set->prefixes()), UnorderedElementsAre("0.0.0.0/0", "::/0"));
+  // Negations alone, with both scopes lifted.
+  const Rules negations = rules(
+      "{matchExpressions: [{key: io.kubernetes.pod.namespace, operator: NotIn, values: [y]}, "
+      "{key: io.cilium.k8s.policy.cluster, operator: NotIn, values: [c2]}]}");
+  EXPECT_TRUE(negations.Allows("192.0.2.0/24"));
+  EXPECT_TRUE(negations.Allows(Reserved(2)));
+  EXPECT_FALSE(negations.Allows(Pod({}, "y")));
+  EXPECT_FALSE(rules("{}").Allows("192.0.2.0/24"));
+}
+
+TEST(RuleSet, AnApiServerElsewhereIsARemoteNode) {
+  const Rules rules(Pod({}), kOut, {Cnp("egress: [{toEntities: [remote-node]}]")});
+  EXPECT_TRUE(rules.Allows(Reserved(6)));
+  EXPECT_TRUE(rules.Allows(Reserved(7)));
+  EXPECT_FALSE(rules.Allows(Reserved(1)));
+}
+
 TEST(RuleSet, ClassZeroIsWhoNoSelectorKnows) {
   const Rules rules(Pod({}), kIn, {Np("ingress: [{from: [{podSelector: {matchLabels: {app: web}}}]}]")});
   const v1::Identity web = Pod({{"app", "web"}});

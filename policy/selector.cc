@@ -1,6 +1,8 @@
 #include "policy/selector.h"
 
 #include <algorithm>
+#include <map>
+#include <string>
 
 #include "absl/strings/match.h"
 #include "absl/strings/string_view.h"
@@ -59,6 +61,18 @@ bool Holds(const v1::Requirement& requirement, const v1::Identity& identity) {
 bool Matches(const v1::Selector& selector, const v1::Identity& identity) {
   return std::all_of(selector.requirements().begin(), selector.requirements().end(),
                      [&](const v1::Requirement& requirement) { return Holds(requirement, identity); });
+}
+
+bool RefersTo(const v1::CidrPeer& peer, const v1::CidrGroup& group) {
+  if (!peer.has_group_selector()) return !peer.group().empty() && peer.group() == group.name();
+  v1::Identity labelled;  // a group's labels, sorted as Matches wants them
+  const std::map<std::string, std::string> sorted(group.labels().begin(), group.labels().end());
+  for (const auto& [key, value] : sorted) {
+    v1::Label* label = labelled.add_labels();
+    label->set_key(key);
+    label->set_value(value);
+  }
+  return Matches(peer.group_selector(), labelled);
 }
 
 bool Covers(const v1::Cidr& cidr, const v1::Cidr& prefix) {

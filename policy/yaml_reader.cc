@@ -108,11 +108,28 @@ std::optional<int64_t> YamlValue::Integer() const {
   return value;
 }
 
-YamlFields YamlValue::Fields(std::initializer_list<absl::string_view> known) const {
+std::optional<bool> YamlValue::Bool() const {
+  if (!Is(YamlNode::Kind::kScalar, "true or false")) return std::nullopt;
+  if (TypeOf(*node_) == ScalarType::kBool) {
+    const std::string text = absl::AsciiStrToLower(node_->text);
+    return text == "true" || text == "yes" || text == "on";
+  }
+  Fail(absl::StrCat("is ", Describe(), "; true or false is wanted here, without quotes"));
+  return std::nullopt;
+}
+
+YamlFields YamlValue::Fields(std::initializer_list<absl::string_view> known,
+                             std::initializer_list<absl::string_view> unenforced) const {
   if (!Is(YamlNode::Kind::kMap, "a map")) return YamlFields(nullptr, line_, path_, problems_);
   absl::flat_hash_set<absl::string_view> seen;
-  for (const YamlNode::Key& key : node_->keys) {
-    if (std::find(known.begin(), known.end(), key.text) == known.end()) {
+  for (size_t i = 0; i < node_->keys.size(); ++i) {
+    const YamlNode::Key& key = node_->keys[i];
+    if (std::find(unenforced.begin(), unenforced.end(), key.text) != unenforced.end()) {
+      if (node_->children[i].kind == YamlNode::Kind::kNull) continue;
+      problems_->Add(key.line, Join(path_, key.text),
+                     "this field is not enforced yet, and a policy that has it is refused rather than "
+                     "enforced in part; leave it out");
+    } else if (std::find(known.begin(), known.end(), key.text) == known.end()) {
       const std::string names = known.size() == 0
                                     ? "no field is"
                                     : absl::StrCat("the fields here are ", absl::StrJoin(known, ", "));
@@ -122,6 +139,11 @@ YamlFields YamlValue::Fields(std::initializer_list<absl::string_view> known) con
     }
   }
   return YamlFields(node_, line_, path_, problems_);
+}
+
+YamlValue YamlValue::Peek(absl::string_view name) const {
+  const bool map = !absent() && node_->kind == YamlNode::Kind::kMap;
+  return YamlFields(map ? node_ : nullptr, line_, path_, problems_)[name];
 }
 
 std::vector<YamlValue> YamlValue::Items() const {

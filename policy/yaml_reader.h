@@ -56,8 +56,14 @@ class YamlValue {
   std::optional<std::string> String() const;
   std::optional<int64_t> Integer() const;
   bool IsInteger() const;  // notes nothing
+  std::optional<bool> Bool() const;
   // What a map of exactly these fields holds; unknown and repeated ones are faults. Always safe to use.
-  YamlFields Fields(std::initializer_list<absl::string_view> known) const;
+  // `unenforced`: fields that the format has and this project does not enforce: each is a fault of its own,
+  // unless it is null.
+  YamlFields Fields(std::initializer_list<absl::string_view> known,
+                    std::initializer_list<absl::string_view> unenforced = {}) const;
+  // A map's field, noting nothing: absent if this is no map or lacks it.
+  YamlValue Peek(absl::string_view name) const;
   // The elements of a list; none if absent. An element may be absent (null) itself.
   std::vector<YamlValue> Items() const;
   // The entries of a map whose keys the user chooses; repeated ones are faults.

@@ -1,11 +1,10 @@
 #include "policy/testing/reference_evaluator.h"
 
-#include <arpa/inet.h>
-
 #include <algorithm>
 #include <cstdint>
 #include <utility>
 
+#include "policy/testing/reference_cilium.h"
 #include "yaml-cpp/yaml.h"
 
 namespace trivium::policy::reference {
@@ -174,38 +173,15 @@ bool NamesCluster(const std::optional<LabelSelector>& selector) {
   return false;
 }
 
-// The bits of an address, most significant first.
-std::vector<bool> Bits(const std::string& address) {
-  uint8_t bytes[16];
-  size_t count = 0;
-  if (inet_pton(AF_INET, address.c_str(), bytes) == 1) {
-    count = 4;
-  } else if (inet_pton(AF_INET6, address.c_str(), bytes) == 1) {
-    count = 16;
-  }
-  std::vector<bool> bits;
-  for (size_t i = 0; i < count * 8; ++i) bits.push_back(((bytes[i / 8] >> (7 - i % 8)) & 1) != 0);
-  return bits;
-}
-
-bool IsWithin(const std::string& address, const std::string& cidr) {
-  const size_t slash = cidr.find('/');
-  const std::vector<bool> network = Bits(cidr.substr(0, slash));
-  const std::vector<bool> bits = Bits(address);
-  if (bits.size() != network.size()) return false;
-  const int length = std::stoi(cidr.substr(slash + 1));
-  for (int i = 0; i < length; ++i) {
-    if (bits[static_cast<size_t>(i)] != network[static_cast<size_t>(i)]) return false;
-  }
-  return true;
-}
-
 }  // namespace
 
 struct Evaluator::State {
   struct Cluster {
     std::map<std::string, Labels> namespaces;
     std::map<std::pair<std::string, std::string>, NetworkPolicy> policies;  // by namespace and name
+    std::map<std::pair<std::string, std::string>, CiliumPolicy>
+        cilium;  // clusterwide ones without a namespace
+    CidrGroups groups;
   };
   std::map<std::string, Cluster> clusters;
 
@@ -267,21 +243,61 @@ struct Evaluator::State {
     return peer && port;
   }
 
+  CiliumParty PartyOf(const Party& party) const {
+    CiliumParty out;
+    if (!party.pod.has_value()) {
+      out.address = party.address;
+      out.labels["reserved:world"] = "";
+      out.labels[party.address.find(':') == std::string::npos ? "reserved:world-ipv4"
+                                                              : "reserved:world-ipv6"] = "";
+      return out;
+    }
+    const Pod& pod = *party.pod;
+    for (const auto& [key, value] : pod.labels) out.labels["k8s:" + key] = value;
+    for (const auto& [key, value] : NamespaceLabels(pod)) {
+      out.labels["k8s:io.cilium.k8s.namespace.labels." + key] = value;
+    }
+    out.labels["k8s:io.kubernetes.pod.namespace"] = pod.ns;
+    out.labels[std::string("k8s:") + kClusterKey] = pod.cluster;
+    out.labels["k8s:io.cilium.k8s.policy.serviceaccount"] = pod.service_account;
+    for (const NamedPort& port : pod.ports) out.ports.push_back({port.name, port.protocol, port.port});
+    return out;
+  }
+
   bool Judge(const Pod& subject, const Party& party, bool ingress, const Connection& connection) const {
     const auto cluster = clusters.find(subject.cluster);
     if (cluster == clusters.end()) return true;
+    CiliumVerdict verdict;
+    const CiliumParty self = PartyOf(Party{subject, ""});
+    const CiliumParty peer = PartyOf(party);
+    for (const auto& [key, policy] : cluster->second.cilium) {
+      JudgeReferenceCilium(policy, cluster->second.groups, subject.cluster, self, peer, ingress,
+                           connection.protocol, connection.port, &verdict);
+    }
+    const NetworkVerdict network = JudgeNetworkPolicies(subject, party, ingress, connection, cluster->second);
+    if (verdict.denied) return false;
+    if (verdict.allowed || network.allowed) return true;
+    return !verdict.closed && !network.isolated;
+  }
+
+  struct NetworkVerdict {
+    bool isolated = false;
+    bool allowed = false;
+  };
+  NetworkVerdict JudgeNetworkPolicies(const Pod& subject, const Party& party, bool ingress,
+                                      const Connection& connection, const Cluster& cluster) const {
+    NetworkVerdict verdict;
     Labels labels = subject.labels;
     labels[kClusterKey] = subject.cluster;
-    bool isolated = false;
-    for (const auto& [key, policy] : cluster->second.policies) {
+    for (const auto& [key, policy] : cluster.policies) {
       if (policy.ns != subject.ns || !Selects(policy.pod_selector, labels)) continue;
       if (ingress ? !policy.affects_ingress : !policy.affects_egress) continue;
-      isolated = true;
+      verdict.isolated = true;
       for (const Rule& rule : ingress ? policy.ingress : policy.egress) {
-        if (RuleMatches(rule, subject.cluster, policy.ns, party, connection)) return true;
+        if (RuleMatches(rule, subject.cluster, policy.ns, party, connection)) verdict.allowed = true;
       }
     }
-    return !isolated;
+    return verdict;
   }
 
   void ApplyOne(const std::string& cluster, const YAML::Node& document) {
@@ -299,6 +315,16 @@ struct Evaluator::State {
       const std::string name = TextOf(document["metadata"]["name"]);
       labels["kubernetes.io/metadata.name"] = name;
       clusters[cluster].namespaces[name] = std::move(labels);
+    } else if (kind == "CiliumCIDRGroup") {
+      clusters[cluster].groups[TextOf(document["metadata"]["name"])] = ReadReferenceGroup(document);
+    } else if (kind == "CiliumNetworkPolicy" || kind == "CiliumClusterwideNetworkPolicy") {
+      std::string ns;
+      if (kind == "CiliumNetworkPolicy") {
+        ns = TextOf(document["metadata"]["namespace"]);
+        if (ns.empty()) ns = "default";
+      }
+      clusters[cluster].cilium[{ns, TextOf(document["metadata"]["name"])}] =
+          ReadReferenceCilium(document, cluster, ns);
     } else {
       NetworkPolicy policy = ReadPolicy(document);
       const auto key = std::make_pair(policy.ns, TextOf(document["metadata"]["name"]));
@@ -320,14 +346,23 @@ void Evaluator::DeleteNamespace(const std::string& cluster, const std::string& n
   State::Cluster& home = state_->clusters[cluster];
   home.namespaces.erase(name);
   std::erase_if(home.policies, [&](const auto& entry) { return entry.first.first == name; });
+  std::erase_if(home.cilium, [&](const auto& entry) { return entry.first.first == name; });
 }
 
 void Evaluator::Apply(const std::string& cluster, const std::string& yaml) {
   for (const YAML::Node& document : YAML::LoadAll(yaml)) state_->ApplyOne(cluster, document);
 }
 
-void Evaluator::DeletePolicy(const std::string& cluster, const std::string& ns, const std::string& name) {
-  state_->clusters[cluster].policies.erase({ns, name});
+void Evaluator::Delete(const std::string& cluster, const std::string& kind, const std::string& ns,
+                       const std::string& name) {
+  State::Cluster& home = state_->clusters[cluster];
+  if (kind == "CiliumCIDRGroup") {
+    home.groups.erase(name);
+  } else if (kind == "NetworkPolicy") {
+    home.policies.erase({ns, name});
+  } else {
+    home.cilium.erase({ns, name});
+  }
 }
 
 bool Evaluator::EgressAllows(const Connection& connection) const {

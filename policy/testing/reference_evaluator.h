@@ -1,6 +1,7 @@
-// What NetworkPolicies mean, written a second time: straight from the Kubernetes API's words, slowly and
-// without cleverness, to test the real resolver against. It shares nothing with it but the YAML library. It
-// validates nothing: it is only given manifests that the real parser has accepted.
+// What NetworkPolicies (and, in reference_cilium.h, CiliumNetworkPolicies) mean, written a second time:
+// straight from the words of the two APIs, slowly and without cleverness, to test the real resolver against.
+// It shares nothing with it but the YAML library. It validates nothing: it is only given manifests that the
+// real parser has accepted.
 //
 // Beyond Kubernetes: a selector of pods or namespaces with the key io.cilium.k8s.policy.cluster looks in all
 // clusters, and the key stands for the name of the peer's cluster; an ipBlock never selects a pod.
@@ -27,6 +28,7 @@ struct Pod {
   std::string ns;
   Labels labels;
   std::vector<NamedPort> ports;
+  std::string service_account = "default";
 };
 
 // One end of a connection: a pod, or an address outside all clusters.
@@ -52,9 +54,11 @@ class Evaluator {
   // Namespaces, by cluster and name. The label kubernetes.io/metadata.name is added.
   void PutNamespace(const std::string& cluster, const std::string& name, Labels labels);
   void DeleteNamespace(const std::string& cluster, const std::string& name);
-  // NetworkPolicies and Namespaces in a YAML stream, Lists among them.
+  // Policies, CiliumCIDRGroups and Namespaces in a YAML stream, Lists among them.
   void Apply(const std::string& cluster, const std::string& yaml);
-  void DeletePolicy(const std::string& cluster, const std::string& ns, const std::string& name);
+  // `ns` is empty for kinds that are in no namespace.
+  void Delete(const std::string& cluster, const std::string& kind, const std::string& ns,
+              const std::string& name);
 
   // Whether a new connection passes: the source's egress and the destination's ingress both allow it.
   bool Allows(const Connection& connection) const;
