@@ -75,7 +75,9 @@ class Getter {
 // A list answers without the manifests; each is asked for by name, so that what is printed can be applied
 // again.
 absl::Status FetchManifests(const KindInfo& kind, Getter* getter, std::vector<v1::GetResult::Item>* items) {
-  if (kind.kind != v1::KIND_POLICY && kind.kind != v1::KIND_NAMESPACE) return absl::OkStatus();
+  if (kind.kind != v1::KIND_POLICY && kind.kind != v1::KIND_NAMESPACE && kind.kind != v1::KIND_CIDR_GROUP) {
+    return absl::OkStatus();
+  }
   for (v1::GetResult::Item& item : *items) {
     if (!item.manifest().empty()) continue;
     const v1::Object& object = item.object().object();
@@ -162,7 +164,9 @@ absl::StatusOr<int> Get(Session* session, const Options& options) {
 void AddGetCommand(CLI::App* app, Session* session) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app->add_subcommand(
-      "get", "Show objects: networkpolicies, namespaces, endpoints, identities, nodes, clusters, regions");
+      "get",
+      "Show objects: networkpolicies, ciliumnetworkpolicies, ciliumclusterwidenetworkpolicies, "
+      "ciliumcidrgroups, namespaces, endpoints, identities, nodes, clusters, regions");
   command->add_option("what", options->words, "KIND [NAME...]")->required()->type_name("");
   command->add_option("-n,--namespace", options->ns, "Where; without it the context's, or default")
       ->type_name("NAME");

@@ -23,6 +23,8 @@ Columns Head(v1::Kind kind) {
   switch (kind) {
     case v1::KIND_POLICY:
       return {{"NAME", "POD-SELECTOR", "TYPES", "REVISION"}, {"RULES", "GENERATION", "UID"}};
+    case v1::KIND_CIDR_GROUP:
+      return {{"NAME", "CIDRS", "REVISION"}, {"LABELS", "GENERATION", "UID"}};
     case v1::KIND_NAMESPACE:
       return {{"NAME", "REVISION"}, {"LABELS"}};
     case v1::KIND_ENDPOINT:
@@ -51,6 +53,12 @@ template <typename List>
 std::string Cidrs(const List& list) {
   return absl::StrJoin(list, ",",
                        [](std::string* out, const v1::Cidr& cidr) { absl::StrAppend(out, CidrText(cidr)); });
+}
+
+template <typename Map>
+std::string Labels(const Map& labels) {
+  return absl::StrJoin(std::map<std::string, std::string>(labels.begin(), labels.end()), ",",
+                       absl::PairFormatter("="));
 }
 
 Row PolicyRow(const v1::Policy& policy, const std::string& revision) {
@@ -112,11 +120,17 @@ Row RowOf(const v1::GetResult::Item& item, const GetView& view) {
   switch (KindOf(object)) {
     case v1::KIND_POLICY:
       return PolicyRow(object.policy(), revision);
+    case v1::KIND_CIDR_GROUP: {
+      const v1::CidrGroup& group = object.cidr_group();
+      return {group.name(),
+              Cidrs(group.cidrs()),
+              revision,
+              Labels(group.labels()),
+              absl::StrCat(group.meta().generation()),
+              UidText(group.meta().uid())};
+    }
     case v1::KIND_NAMESPACE:
-      return {object.namespace_().name(), revision,
-              absl::StrJoin(std::map<std::string, std::string>(object.namespace_().labels().begin(),
-                                                               object.namespace_().labels().end()),
-                            ",", absl::PairFormatter("="))};
+      return {object.namespace_().name(), revision, Labels(object.namespace_().labels())};
     case v1::KIND_ENDPOINT:
       return EndpointRow(object.endpoint(), revision, view);
     case v1::KIND_IDENTITY:

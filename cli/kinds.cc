@@ -10,6 +10,12 @@ namespace {
 constexpr KindInfo kKinds[] = {
     {v1::KIND_POLICY, "NetworkPolicy", "networkpolicy.networking.k8s.io", "networkpolicies", "netpol",
      "networking.k8s.io/v1", true, false},
+    {v1::KIND_POLICY, "CiliumNetworkPolicy", "ciliumnetworkpolicy.cilium.io", "ciliumnetworkpolicies", "cnp",
+     "cilium.io/v2", true, false},
+    {v1::KIND_POLICY, "CiliumClusterwideNetworkPolicy", "ciliumclusterwidenetworkpolicy.cilium.io",
+     "ciliumclusterwidenetworkpolicies", "ccnp", "cilium.io/v2", false, false},
+    {v1::KIND_CIDR_GROUP, "CiliumCIDRGroup", "ciliumcidrgroup.cilium.io", "ciliumcidrgroups", "ccg",
+     "cilium.io/v2", false, false},
     {v1::KIND_NAMESPACE, "Namespace", "namespace", "namespaces", "ns", "v1", false, false},
     {v1::KIND_ENDPOINT, "Endpoint", "endpoint", "endpoints", "ep", "trivium/v1", true, false},
     {v1::KIND_IDENTITY, "Identity", "identity", "identities", "id", "trivium/v1", false, false},

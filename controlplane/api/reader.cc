@@ -101,7 +101,7 @@ void Reader::Get(const v1::GetRequest& request, Answer answer) {
   const bool one = !request.name().empty() && reply->get().items_size() == 1;
   if (!one) return answer(*reply);
   const ObjectKey key = KeyOf(reply->get().items(0).object().object());
-  if (key.kind != v1::KIND_POLICY && key.kind != v1::KIND_NAMESPACE) return answer(*reply);
+  if (!IsManifestKind(key.kind)) return answer(*reply);
   auto shared = std::make_shared<std::pair<v1::Reply, Answer>>(*std::move(reply), std::move(answer));
   store_->ReadManifest(source->ref(), key, executor_,
                        [alive = alive_.Watch(), shared](const absl::StatusOr<std::string>& manifest) {

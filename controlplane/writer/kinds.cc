@@ -17,6 +17,15 @@ struct Row {
 
 constexpr Row kRows[] = {
     {v1::KIND_POLICY, "NetworkPolicy", true, {"networkpolicy", "networkpolicies", "netpol", "netpols"}},
+    {v1::KIND_POLICY,
+     "CiliumNetworkPolicy",
+     true,
+     {"ciliumnetworkpolicy", "ciliumnetworkpolicies", "cnp", "cnps"}},
+    {v1::KIND_POLICY,
+     "CiliumClusterwideNetworkPolicy",
+     false,
+     {"ciliumclusterwidenetworkpolicy", "ciliumclusterwidenetworkpolicies", "ccnp", "ccnps"}},
+    {v1::KIND_CIDR_GROUP, "CiliumCIDRGroup", false, {"ciliumcidrgroup", "ciliumcidrgroups", "ccg", "ccgs"}},
     {v1::KIND_NAMESPACE, "Namespace", false, {"namespace", "namespaces", "ns", "ns"}},
     {v1::KIND_ENDPOINT, "Endpoint", true, {"endpoint", "endpoints", "ep", "eps"}},
     {v1::KIND_IDENTITY, "Identity", false, {"identity", "identities", "id", "ids"}},
@@ -37,6 +46,10 @@ absl::StatusOr<NamedKind> ParseKind(absl::string_view text) {
   std::string known;
   for (const Row& row : kRows) absl::StrAppend(&known, known.empty() ? "" : ", ", row.name);
   return absl::InvalidArgumentError(absl::StrCat("unknown kind \"", text, "\": want one of ", known));
+}
+
+bool IsManifestKind(v1::Kind kind) {
+  return kind == v1::KIND_POLICY || kind == v1::KIND_NAMESPACE || kind == v1::KIND_CIDR_GROUP;
 }
 
 std::string DisplayName(absl::string_view kind, absl::string_view ns, absl::string_view name) {

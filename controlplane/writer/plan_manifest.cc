@@ -81,6 +81,9 @@ absl::Status ApplyOne(const PlanContext& context, const Document& document, v1::
                        ": namespace \"", policy.namespace_(), "\" does not exist in cluster ",
                        context.config.cluster, ": create it first, or put it into the same request"));
     }
+  } else if (object.has_cidr_group()) {
+    item->set_kind("CiliumCIDRGroup");
+    item->set_name(object.cidr_group().name());
   } else {
     return absl::InvalidArgumentError(
         absl::StrCat(Where(document), ": ", KindName(KindOf(object)), " cannot be applied"));
@@ -126,9 +129,9 @@ absl::Status DeleteNamespace(const PlanContext& context, const std::string& name
   return absl::OkStatus();
 }
 
-absl::Status DeletePolicy(const PlanContext& context, const NamedKind& kind, const std::string& ns,
-                          const std::string& name) {
-  const ObjectKey key{v1::KIND_POLICY, PolicyKey(kind.name, ns, name)};
+// A policy or a CIDR group.
+absl::Status DeleteOne(const PlanContext& context, const NamedKind& kind, const ObjectKey& key,
+                       const std::string& ns, const std::string& name) {
   if (context.draft->Find(key.kind, key.key) == nullptr) {
     return absl::NotFoundError(absl::StrCat(DisplayName(kind.name, ns, name), " does not exist in cluster ",
                                             context.config.cluster, ": `get ", kind.name,
@@ -165,11 +168,15 @@ absl::StatusOr<Planned> PlanDelete(const PlanContext& context, const v1::DeleteR
   ObjectKey key{kind.kind, request.name()};
   switch (kind.kind) {
     case v1::KIND_POLICY: {
-      const std::string ns = request.namespace_().empty() ? kDefaultNamespace : request.namespace_();
+      std::string ns;
+      if (kind.namespaced) ns = request.namespace_().empty() ? kDefaultNamespace : request.namespace_();
       key.key = PolicyKey(kind.name, ns, request.name());
-      TRIVIUM_RETURN_IF_ERROR(DeletePolicy(context, kind, ns, request.name()));
+      TRIVIUM_RETURN_IF_ERROR(DeleteOne(context, kind, key, ns, request.name()));
       break;
     }
+    case v1::KIND_CIDR_GROUP:
+      TRIVIUM_RETURN_IF_ERROR(DeleteOne(context, kind, key, "", request.name()));
+      break;
     case v1::KIND_NAMESPACE:
       TRIVIUM_RETURN_IF_ERROR(DeleteNamespace(context, request.name()));
       break;
@@ -181,8 +188,8 @@ absl::StatusOr<Planned> PlanDelete(const PlanContext& context, const v1::DeleteR
           "delete Endpoint: endpoints are removed through the agent of their node "
           "(triviumctl endpoint del), or with their node or namespace");
     default:
-      return absl::InvalidArgumentError(
-          absl::StrCat("delete ", kind.name, ": not possible; NetworkPolicy, Namespace and Node are"));
+      return absl::InvalidArgumentError(absl::StrCat(
+          "delete ", kind.name, ": not possible; policies, CiliumCIDRGroup, Namespace and Node are"));
   }
   planned.audit.push_back(AuditOf(context.caller, "delete", key));
   return planned;

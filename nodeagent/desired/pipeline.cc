@@ -79,16 +79,40 @@ void Pipeline::OnObject(uint32_t cluster, const ObjectChange& change) {
       if (cluster == kMeshClusterId) OnCluster(change);
       return;
     case v1::KIND_CIDR_GROUP:
-      if (cluster != kMeshClusterId) return;
-      if (change.after != nullptr) {
-        cidr_groups_[change.key] = change.after;
-      } else {
-        cidr_groups_.erase(change.key);
-      }
-      for (const auto& [identity, subject] : subjects_) dirty_subjects_.insert(identity);
+      if (cluster == options_.cluster_id) OnCidrGroup(change);
       return;
     default:
       return;  // of no use to the maps
+  }
+}
+
+void Pipeline::OnCidrGroup(const ObjectChange& change) {
+  // Before and after: a group may have lost the labels by which it was selected.
+  const auto uses = [&change](const v1::Policy& policy) {
+    for (const v1::PolicyBlock& block : policy.blocks()) {
+      for (const v1::Rule& rule : block.rules()) {
+        for (const v1::Peer& peer : rule.peers()) {
+          if (!peer.has_cidr()) continue;
+          for (const ObjectPtr& group : {change.before, change.after}) {
+            if (group != nullptr && policy::RefersTo(peer.cidr(), group->cidr_group())) return true;
+          }
+        }
+      }
+    }
+    return false;
+  };
+  for (const auto& [identity, subject] : subjects_) {
+    if (!subject.matched) continue;  // waits to be built anyway
+    for (const std::string& key : subject.policies) {
+      if (!uses(policies_.at(key).object->policy())) continue;
+      dirty_subjects_.insert(identity);
+      break;
+    }
+  }
+  if (change.after != nullptr) {
+    cidr_groups_[change.key] = change.after;
+  } else {
+    cidr_groups_.erase(change.key);
   }
 }
 

@@ -148,6 +148,7 @@ class Pipeline {
   void OnEndpoint(uint32_t cluster, const ObjectChange& change);
   void OnNode(uint32_t cluster, const ObjectChange& change);
   void OnPolicy(const ObjectChange& change);
+  void OnCidrGroup(const ObjectChange& change);
   void OnCluster(const ObjectChange& change);
 
   // What a node contributes, made or taken back.

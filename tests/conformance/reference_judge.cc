@@ -31,7 +31,7 @@ class ReferenceJudge final : public Judge {
         evaluator_.Apply(action.cluster, action.text);
         break;
       case Action::Kind::kDelete:
-        evaluator_.DeletePolicy(action.cluster, action.ns.empty() ? "default" : action.ns, action.name);
+        evaluator_.Delete(action.cluster, action.object_kind, NamespaceOf(action), action.name);
         break;
       case Action::Kind::kCreateNamespace:
       case Action::Kind::kLabelNamespace:
@@ -77,11 +77,19 @@ class ReferenceJudge final : public Judge {
 
  private:
   static std::string ProtocolText(v1::Protocol protocol) {
+    if (protocol == v1::PROTOCOL_ICMPV6) return "ICMPv6";
     return std::string(absl::StripPrefix(v1::Protocol_Name(protocol), "PROTOCOL_"));
   }
 
+  static std::string NamespaceOf(const Action& action) {
+    const bool clusterwide =
+        action.object_kind == "CiliumClusterwideNetworkPolicy" || action.object_kind == "CiliumCIDRGroup";
+    if (clusterwide) return "";
+    return action.ns.empty() ? "default" : action.ns;
+  }
+
   void PutPod(const std::string& cluster, const Pod& pod) {
-    reference::Pod out{cluster, pod.ns, pod.labels, {}};
+    reference::Pod out{cluster, pod.ns, pod.labels, {}, pod.service_account};
     for (const v1::NamedPort& port : pod.ports) {
       out.ports.push_back({port.name(), ProtocolText(port.protocol()), static_cast<int>(port.port())});
     }

@@ -21,9 +21,13 @@ class ResolverJudge final : public Judge {
   absl::Status Settle(const World& world) override {
     rule_sets_.clear();
     policies_.clear();
+    groups_.clear();
     for (const std::string& cluster : world.clusters()) {
       for (const auto& [key, stored] : world.mirror(cluster).All(v1::KIND_POLICY)) {
         policies_[cluster].push_back(&stored.object->policy());
+      }
+      for (const auto& [key, stored] : world.mirror(cluster).All(v1::KIND_CIDR_GROUP)) {
+        groups_[cluster].push_back(&stored.object->cidr_group());
       }
     }
     return absl::OkStatus();
@@ -71,7 +75,10 @@ class ResolverJudge final : public Judge {
                               v1::Rule::Direction direction) {
     const v1::Identity& identity = IdentityOf(world, subject);
     std::shared_ptr<const policy::RuleSet>& rules = rule_sets_[{subject.cluster, identity.id(), direction}];
-    if (rules == nullptr) rules = policy::RuleSet::Build(identity, direction, policies_[subject.cluster]);
+    if (rules == nullptr) {
+      rules =
+          policy::RuleSet::Build(identity, direction, policies_[subject.cluster], groups_[subject.cluster]);
+    }
     policy::PeerRef ref;
     v1::Cidr prefix;
     if (peer.external()) {
@@ -98,6 +105,7 @@ class ResolverJudge final : public Judge {
   }
 
   std::map<std::string, std::vector<const v1::Policy*>> policies_;
+  std::map<std::string, std::vector<const v1::CidrGroup*>> groups_;
   std::map<std::tuple<std::string, uint32_t, int>, std::shared_ptr<const policy::RuleSet>> rule_sets_;
 };
 

@@ -1,0 +1,9 @@
+-- replaces: 0006_locality
+-- CIDR groups are objects of their own cluster, not of the mesh: administrators see them.
+
+CREATE OR REPLACE VIEW admin_cidr_groups AS
+SELECT v.name AS cluster, g.name, g.cidrs, g.generation, g.revision, g.manifest
+  FROM cidr_groups AS g
+  JOIN cluster_rev AS v ON v.home = g.home AND v.cluster_id = g.cluster_id;
+
+GRANT SELECT ON TABLE admin_cidr_groups TO trivium_reader;
