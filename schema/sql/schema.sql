@@ -151,6 +151,28 @@ CREATE VIEW public.admin_changes AS
    FROM (public.audit c
      JOIN public.cluster_rev v ON (((v.home = c.home) AND (v.cluster_id = c.cluster_id))));
 
+CREATE TABLE public.cidr_groups (
+    home smallint NOT NULL,
+    cluster_id bigint NOT NULL,
+    name text NOT NULL,
+    uid uuid NOT NULL,
+    generation bigint NOT NULL,
+    revision bigint NOT NULL,
+    cidrs inet[] NOT NULL,
+    manifest text NOT NULL,
+    body bytea NOT NULL
+);
+
+CREATE VIEW public.admin_cidr_groups AS
+ SELECT v.name AS cluster,
+    g.name,
+    g.cidrs,
+    g.generation,
+    g.revision,
+    g.manifest
+   FROM (public.cidr_groups g
+     JOIN public.cluster_rev v ON (((v.home = g.home) AND (v.cluster_id = g.cluster_id))));
+
 CREATE TABLE public.clusters (
     home smallint NOT NULL,
     cluster_id bigint NOT NULL,
@@ -379,18 +401,6 @@ CREATE TABLE public.backends (
     body bytea NOT NULL
 );
 
-CREATE TABLE public.cidr_groups (
-    home smallint NOT NULL,
-    cluster_id bigint NOT NULL,
-    name text NOT NULL,
-    uid uuid NOT NULL,
-    generation bigint NOT NULL,
-    revision bigint NOT NULL,
-    cidrs inet[] NOT NULL,
-    manifest text NOT NULL,
-    body bytea NOT NULL
-);
-
 CREATE TABLE public.identity_blocks (
     home smallint NOT NULL,
     cluster_id bigint NOT NULL,
@@ -557,6 +567,8 @@ CREATE INDEX requests_by_revision ON public.requests USING btree (home, cluster_
 GRANT SELECT ON TABLE public.admin_agents TO trivium_reader;
 
 GRANT SELECT ON TABLE public.admin_changes TO trivium_reader;
+
+GRANT SELECT ON TABLE public.admin_cidr_groups TO trivium_reader;
 
 GRANT SELECT ON TABLE public.admin_clusters TO trivium_reader;
 
