@@ -186,6 +186,7 @@ bool ReadCiliumPorts(const YamlValue& to_ports, const YamlValue& icmps, bool den
   const std::vector<YamlValue> port_rules = to_ports.Items();
   const std::vector<YamlValue> icmp_rules = icmps.Items();
   for (const YamlValue& port_rule : port_rules) {
+    if (port_rule.absent()) port_rule.Fail("is empty; write {ports: [...]}");
     const YamlFields fields = deny ? port_rule.Fields({"ports"})
                                    : port_rule.Fields({"ports"}, {"rules", "listener", "terminatingTLS",
                                                                   "originatingTLS", "serverNames"});
@@ -194,6 +195,7 @@ bool ReadCiliumPorts(const YamlValue& to_ports, const YamlValue& icmps, bool den
     for (const YamlValue& port : ports) ReadPort(port, rule->add_ports());
   }
   for (const YamlValue& icmp_rule : icmp_rules) {
+    if (icmp_rule.absent()) icmp_rule.Fail("is empty; write {fields: [...]}");
     const YamlValue types = icmp_rule.Fields({"fields"})["fields"];
     const std::vector<YamlValue> items = types.Items();
     CheckCount(types, items.size(), "ICMP types");

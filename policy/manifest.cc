@@ -47,7 +47,12 @@ std::map<std::string, std::string> ReadLabels(const YamlValue& value,
   for (const auto& [key, entry] : value.Entries()) {
     const std::string text = entry.String().value_or("");
     const absl::StatusOr<std::string> canonical = SelectorKey(key, keys);
-    if (entry.Accept(canonical.status()) && entry.Accept(CheckLabelValue(text))) labels[*canonical] = text;
+    if (!entry.Accept(canonical.status()) || !entry.Accept(CheckLabelValue(text))) continue;
+    // `app` and `any:app` are one label; the field takes either of two values at random.
+    if (const auto [it, fresh] = labels.emplace(*canonical, text); !fresh && it->second != text) {
+      entry.Fail(absl::StrCat("the label ", *canonical, " stands here twice, also with the value \"",
+                              it->second, "\"; leave one"));
+    }
   }
   return labels;
 }
