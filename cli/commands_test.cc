@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "base/random.h"
 #include "cli/exit_code.h"
 
@@ -292,6 +293,29 @@ TEST_F(CommandsTest, DeleteByNameAndByManifestInReverse) {
   EXPECT_EQ(out(), "networkpolicy.networking.k8s.io \"db\" deleted\nnamespace \"shop\" deleted\n");
   EXPECT_EQ(Run({"delete", "netpol"}), kExitRefused);
   EXPECT_EQ(Run({"delete"}), kExitRefused);
+}
+
+TEST_F(CommandsTest, DeleteByManifestNamesEachKind) {
+  bus_.answers = {Says(v1::Reply())};
+  const char* const manifests =
+      "apiVersion: cilium.io/v2\nkind: CiliumCIDRGroup\nmetadata: {name: shop}\n"
+      "spec: {externalCIDRs: [10.0.0.0/8]}\n---\n"
+      "apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata: {name: db}\n"
+      "spec: {endpointSelector: {}, ingress: [{}]}\n---\n"
+      "apiVersion: cilium.io/v2\nkind: CiliumClusterwideNetworkPolicy\nmetadata: {name: all}\n"
+      "spec: {endpointSelector: {}, ingress: [{}]}\n";
+  EXPECT_EQ(Run({"delete", "-f", "-", "-n", "stock"}, manifests), kExitOk) << err();
+  EXPECT_EQ(out(),
+            "ciliumclusterwidenetworkpolicy.cilium.io \"all\" deleted\n"
+            "ciliumnetworkpolicy.cilium.io \"db\" deleted\n"
+            "ciliumcidrgroup.cilium.io \"shop\" deleted\n");
+  std::vector<std::string> asked;
+  for (const v1::Request& request : bus_.requests) {
+    const v1::DeleteRequest& one = request.delete_();
+    asked.push_back(absl::StrCat(one.kind(), " ", one.namespace_(), "/", one.name()));
+  }
+  EXPECT_THAT(asked, ElementsAre("CiliumClusterwideNetworkPolicy /all", "CiliumNetworkPolicy stock/db",
+                                 "CiliumCIDRGroup /shop"));
 }
 
 TEST_F(CommandsTest, DeletingWhatIsNotThere) {

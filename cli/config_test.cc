@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "cli/kinds.h"
@@ -92,6 +94,19 @@ TEST(KindsTest, TakesEverySpellingKubectlTakes) {
     EXPECT_EQ((*kind)->kind, v1::KIND_POLICY) << word;
   }
   EXPECT_EQ((*FindKind("ep"))->kind, v1::KIND_ENDPOINT);
+  const std::pair<const char*, std::vector<const char*>> cilium[] = {
+      {"CiliumNetworkPolicy", {"cnp", "ciliumnetworkpolicies", "ciliumnetworkpolicy.cilium.io"}},
+      {"CiliumClusterwideNetworkPolicy", {"ccnp", "ciliumclusterwidenetworkpolicies.cilium.io"}},
+      {"CiliumCIDRGroup", {"ccg", "ciliumcidrgroup", "CiliumCIDRGroups"}},
+  };
+  for (const auto& [name, words] : cilium) {
+    for (const char* word : words) {
+      const auto kind = FindKind(word);
+      ASSERT_TRUE(kind.ok()) << word;
+      EXPECT_STREQ((*kind)->name, name) << word;
+      EXPECT_EQ((*kind)->namespaced, std::string(name) == "CiliumNetworkPolicy") << word;
+    }
+  }
   EXPECT_THAT(std::string(FindKind("pods").status().message()),
               HasSubstr("unknown kind 'pods'; there are: "));
   EXPECT_THAT(std::string(FindKind("").status().message()), HasSubstr("unknown kind"));

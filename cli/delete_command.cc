@@ -52,8 +52,7 @@ absl::StatusOr<std::vector<Target>> Targets(Session* session, const Options& opt
   // The last that was made goes first: what stands in a namespace before the namespace.
   for (auto it = parsed.rbegin(); it != parsed.rend(); ++it) {
     const v1::Object& object = it->object;
-    TRIVIUM_ASSIGN_OR_RETURN(const KindInfo* kind,
-                             FindKind(object.has_policy() ? object.policy().kind() : "namespace"));
+    TRIVIUM_ASSIGN_OR_RETURN(const KindInfo* kind, KindOfObject(object));
     targets.push_back({kind, object.has_policy() ? object.policy().namespace_() : "", DisplayName(object)});
   }
   return targets;

@@ -67,7 +67,7 @@ Row PolicyRow(const v1::Policy& policy, const std::string& revision) {
   bool egress = false;
   int rules = 0;
   for (const v1::PolicyBlock& block : policy.blocks()) {
-    subjects.push_back(SelectorText(block.subject()));
+    subjects.push_back(SelectorText(block.subject(), policy.namespace_()));
     ingress |= block.default_deny_ingress();
     egress |= block.default_deny_egress();
     rules += block.rules_size();

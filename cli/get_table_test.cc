@@ -69,6 +69,29 @@ TEST(GetTableTest, PoliciesAsKubectlShowsThem) {
             "networkpolicy.networking.k8s.io/db\nnetworkpolicy.networking.k8s.io/default-deny\n");
 }
 
+TEST(GetTableTest, CidrGroupsShowTheirPrefixes) {
+  v1::GetResult::Item item;
+  item.mutable_object()->set_revision(5);
+  v1::CidrGroup& group = *item.mutable_object()->mutable_object()->mutable_cidr_group();
+  group.mutable_meta()->set_uid(std::string(16, '\x11'));
+  group.mutable_meta()->set_generation(3);
+  group.set_name("partners");
+  (*group.mutable_labels())["team"] = "edge";
+  v1::Cidr& cidr = *group.add_cidrs();
+  cidr.set_address(std::string("\x0a\x00\x00\x00", 4));
+  cidr.set_length(8);
+  EXPECT_EQ(GetTable(**FindKind("ccg"), {&item, 1}, {}),
+            "NAME       CIDRS        REVISION\n"
+            "partners   10.0.0.0/8   5\n");
+  GetView wide;
+  wide.wide = true;
+  EXPECT_EQ(
+      GetTable(**FindKind("ccg"), {&item, 1}, wide),
+      "NAME       CIDRS        REVISION   LABELS      GENERATION   UID\n"
+      "partners   10.0.0.0/8   5          team=edge   3            11111111-1111-1111-1111-111111111111\n");
+  EXPECT_EQ(GetNames(**FindKind("ccg"), {&item, 1}), "ciliumcidrgroup.cilium.io/partners\n");
+}
+
 TEST(GetTableTest, EndpointsNameTheirNodeAndIdentity) {
   const std::vector<v1::GetResult::Item> items = {Endpoint("cart-1", 1, 256), Endpoint("cart-2", 7, 257)};
   GetView view;
@@ -119,8 +142,17 @@ TEST(TextTest, SelectorsReadAsKubectlWritesThem) {
   Require(&selector, "k8s:tier", v1::Requirement::NOT_IN, {"x"});
   Require(&selector, "k8s:x", v1::Requirement::EXISTS, {});
   Require(&selector, "k8s:y", v1::Requirement::DOES_NOT_EXIST, {});
-  EXPECT_EQ(SelectorText(selector), "app in (a,b),tier!=x,x,!y");
-  EXPECT_EQ(SelectorText(v1::Selector()), "");
+  EXPECT_EQ(SelectorText(selector, "shop"), "app in (a,b),tier!=x,x,!y");
+  EXPECT_EQ(SelectorText(v1::Selector(), "shop"), "");
+
+  // Scopes are left out only where they say no more than the policy's own place does.
+  v1::Selector wide;
+  Require(&wide, "any:app", v1::Requirement::IN, {"a"});
+  Require(&wide, "k8s:io.cilium.k8s.policy.cluster", v1::Requirement::IN, {"aws"});
+  Require(&wide, "k8s:io.kubernetes.pod.namespace", v1::Requirement::IN, {"shop"});
+  EXPECT_EQ(SelectorText(wide, "shop"), "app=a");
+  EXPECT_EQ(SelectorText(wide, "stock"), "app=a,io.kubernetes.pod.namespace=shop");
+  EXPECT_EQ(SelectorText(wide, ""), "app=a,io.kubernetes.pod.namespace=shop");
 }
 
 TEST(TextTest, AgesAreShort) {

@@ -3,6 +3,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "schema/object.h"
 
 namespace trivium::cli {
 namespace {
@@ -46,6 +47,15 @@ absl::StatusOr<const KindInfo*> FindKind(absl::string_view word) {
                      absl::StrAppend(out, kind.plural);
                      if (kind.short_name[0] != 0) absl::StrAppend(out, " (", kind.short_name, ")");
                    })));
+}
+
+absl::StatusOr<const KindInfo*> KindOfObject(const v1::Object& object) {
+  if (object.has_policy()) return FindKind(object.policy().kind());
+  const v1::Kind kind = KindOf(object);
+  for (const KindInfo& known : kKinds) {
+    if (known.kind == kind) return &known;
+  }
+  return absl::InternalError(absl::StrCat("objects of kind ", KindName(kind), " have no name here"));
 }
 
 }  // namespace trivium::cli

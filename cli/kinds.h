@@ -27,4 +27,7 @@ absl::Span<const KindInfo> AllKinds();
 // kInvalidArgument lists what there is.
 absl::StatusOr<const KindInfo*> FindKind(absl::string_view word);
 
+// What an object is: of policies their own kind. kInternal for what users cannot name.
+absl::StatusOr<const KindInfo*> KindOfObject(const v1::Object& object);
+
 }  // namespace trivium::cli

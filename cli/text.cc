@@ -17,9 +17,15 @@
 namespace trivium::cli {
 namespace {
 
+// What every key of these sources is written without.
 constexpr char kKubernetes[] = "k8s:";
+constexpr char kAnySource[] = "any:";
 
-bool IsScope(absl::string_view key) { return key == policy::kNamespaceLabel || key == policy::kClusterLabel; }
+bool IsScope(const v1::Requirement& requirement, absl::string_view ns) {
+  if (requirement.operator_() != v1::Requirement::IN || requirement.values_size() != 1) return false;
+  return requirement.key() == policy::kClusterLabel ||
+         (!ns.empty() && requirement.key() == policy::kNamespaceLabel && requirement.values(0) == ns);
+}
 
 }  // namespace
 
@@ -45,11 +51,11 @@ std::string ProtocolText(v1::Protocol protocol) {
   return std::string(absl::StripPrefix(v1::Protocol_Name(protocol), "PROTOCOL_"));
 }
 
-std::string SelectorText(const v1::Selector& selector) {
+std::string SelectorText(const v1::Selector& selector, absl::string_view ns) {
   std::vector<std::string> parts;
   for (const v1::Requirement& requirement : selector.requirements()) {
-    if (IsScope(requirement.key())) continue;
-    const std::string key(absl::StripPrefix(requirement.key(), kKubernetes));
+    if (IsScope(requirement, ns)) continue;
+    const std::string key(absl::StripPrefix(absl::StripPrefix(requirement.key(), kKubernetes), kAnySource));
     const std::string values = absl::StrJoin(requirement.values(), ",");
     switch (requirement.operator_()) {
       case v1::Requirement::IN:

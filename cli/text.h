@@ -16,9 +16,9 @@ std::string CidrText(const v1::Cidr& cidr);
 std::string UidText(absl::string_view bytes);
 // "TCP", "UDP", ...
 std::string ProtocolText(v1::Protocol protocol);
-// A selector without the scopes that the parser writes into it: "app=db,tier in (a,b)"; empty if it selects
-// all.
-std::string SelectorText(const v1::Selector& selector);
+// A selector without the scopes that the parser writes into it (the cluster, and `ns` if it has one):
+// "app=db,tier in (a,b)"; empty if it selects all.
+std::string SelectorText(const v1::Selector& selector, absl::string_view ns);
 // Labels of an identity without their source and without what the columns say already: "app=db,tier=back".
 std::string PodLabelsText(const v1::Identity& identity);
 // The value of a label, "" without one.
