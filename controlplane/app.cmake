@@ -15,7 +15,7 @@ trivium_binary(trivium-controlplane
 
 trivium_test(planner_test LABEL unit
   SOURCES writer/addresses_test.cc writer/draft_test.cc writer/plan_endpoint_test.cc
-          writer/plan_manifest_test.cc writer/plan_node_test.cc
+          writer/plan_cilium_test.cc writer/plan_manifest_test.cc writer/plan_node_test.cc
   DEPS controlplane)
 
 trivium_test(writer_test LABEL unit

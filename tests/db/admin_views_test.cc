@@ -142,6 +142,22 @@ TEST_F(AdminViews, ShowClustersNodesAndEndpoints) {
   EXPECT_EQ(See("alive", "admin_nodes" + of), "false");
 }
 
+TEST_F(AdminViews, ShowCidrGroups) {
+  v1::Object object;
+  v1::CidrGroup* group = object.mutable_cidr_group();
+  group->mutable_meta()->set_generation(2);
+  group->set_name("partners");
+  v1::Cidr* cidr = group->add_cidrs();
+  cidr->set_address(std::string("\xc0\x00\x02\x00", 4));
+  cidr->set_length(24);
+  Commit({UpsertOf(object)});
+  EXPECT_EQ(See("cluster || ' ' || name || ' ' || cidrs::TEXT || ' ' || generation || ' ' || revision",
+                "admin_cidr_groups"),
+            "aws-euw2 partners {192.0.2.0/24} 2 1");
+  Commit({DeleteOf({v1::KIND_CIDR_GROUP, "partners"})});
+  EXPECT_EQ(See("name", "admin_cidr_groups"), "<0 rows>");
+}
+
 TEST_F(AdminViews, ShowWhoChangedWhatWhenAndFromWhere) {
   v1::Object object;
   v1::Policy* policy = object.mutable_policy();
