@@ -253,6 +253,7 @@ TEST(CiliumPolicy, WhatRulesSay) {
        "endPort: 7}, "
        "{port: '80', endPort: 0}]}]}]",
        "E\nout allow anyone 80-90/ANY 80/ANY 80/ANY 80/ANY"},
+      {"egress: [{toPorts: [{ports: [{port: '0', endPort: 90}]}]}]", "E\nout allow anyone 1-90/ANY"},
       {"egress: [{toPorts: [{ports: [{port: Web-1, protocol: TCP}, {port: '0x10'}]}]}]",
        "E\nout allow anyone web-1/TCP 0x10/ANY"},
       {"ingressDeny: [{toPorts: [{ports: [{port: '22'}]}]}]", "I\nin deny anyone 22/ANY"},
@@ -380,7 +381,6 @@ TEST(CiliumPolicy, FaultsAreRefusedWithTheirPlace) {
       {"ingress: [{toPorts: [{ports: [{port: a123456789012345}]}]}]", "is neither a port number"},
       {"ingress: [{toPorts: [{ports: [{port: ''}]}]}]", "\"\" is neither a port number"},
       {"ingress: [{toPorts: [{ports: [{port: web, endPort: 90}]}]}]", "an endPort needs a numeric port"},
-      {"ingress: [{toPorts: [{ports: [{port: '0', endPort: 90}]}]}]", "port \"0\" means every port"},
       {"ingress: [{toPorts: [{ports: [{port: '1', endPort: 65536}]}]}]", "65536 is no port"},
       {"ingress: [{toPorts: [{ports: [{port: '1', endPort: '2'}]}]}]", "endPort: is the text \"2\""},
       {"ingress: [{toPorts: [{ports: [{port: '80', protocol: tcp}]}]}]", "\"tcp\" is no protocol"},

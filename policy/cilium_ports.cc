@@ -117,12 +117,11 @@ void ReadPort(const YamlValue& value, v1::PortRange* range) {
   const std::optional<std::string> text = port.String();
   if (!text.has_value()) return;
   if (const std::optional<uint32_t> first = Decimal(*text, kMaxPort); first.has_value()) {
-    range->set_first(*first);
-    // An end below the port is taken as none, as the field does.
-    range->set_last(last.has_value() && *last > *first ? static_cast<uint32_t>(*last) : *first);
-    if (*first == 0 && last.value_or(0) != 0) {
-      end.Fail("port \"0\" means every port; leave endPort out, or begin the range at \"1\"");
-    }
+    // An end below the port is taken as none, as the field does. Port 0 alone is every port; with an end it
+    // is where a range begins, and no packet has it.
+    const bool range_of_ports = last.has_value() && *last > *first;
+    range->set_first(range_of_ports && *first == 0 ? 1 : *first);
+    range->set_last(range_of_ports ? static_cast<uint32_t>(*last) : *first);
   } else if (IsPortName(*text)) {
     range->set_name(absl::AsciiStrToLower(*text));  // names compare without case
     if (last.value_or(0) != 0) end.Fail("an endPort needs a numeric port beside it, not a name");

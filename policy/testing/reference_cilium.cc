@@ -172,7 +172,7 @@ CiliumPort ReadPort(const YAML::Node& node) {
   port.first = std::stoi(text);
   port.last = Absent(node["endPort"]) ? 0 : std::stoi(TextOf(node["endPort"]));
   if (port.last < port.first) port.last = port.first;
-  if (port.first == 0) port.last = 65535;  // port 0 stands for all of them
+  if (port.first == 0 && port.last == 0) port.last = 65535;  // port 0 stands for all of them
   return port;
 }
 

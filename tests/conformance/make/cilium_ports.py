@@ -36,6 +36,7 @@ PORTS = [
     ("range-with-end-zero", "{port: '80', endPort: 0}", [(80, "TCP", 1), (81, "TCP", 0)]),
     ("a-range-of-odd-bounds", "{port: '1023', endPort: 4097, protocol: UDP}",
      [(1022, "UDP", 0), (1023, "UDP", 1), (2048, "UDP", 1), (4097, "UDP", 1), (4098, "UDP", 0), (2048, "TCP", 0)]),
+    ("range-from-zero", "{port: '0', endPort: 100, protocol: TCP}", [(1, "TCP", 1), (100, "TCP", 1), (101, "TCP", 0), (80, "UDP", 0)]),
     ("two", "{port: '80', protocol: TCP}, {port: '81', protocol: UDP}", [(80, "TCP", 1), (81, "UDP", 1), (81, "TCP", 0)]),
     ("by-name", "{port: serve-80-tcp, protocol: TCP}", [(80, "TCP", 1), (81, "TCP", 0), (80, "UDP", 0)]),
     ("by-name-in-capitals", "{port: SERVE-80-TCP, protocol: TCP}", [(80, "TCP", 1), (81, "TCP", 0)]),
