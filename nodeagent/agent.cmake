@@ -23,7 +23,7 @@ trivium_library(agent
     endpoint/node_registrar.cc endpoint/socket_server.cc
     inbox/cluster_feed.cc inbox/inbox.cc
     mirror/cluster_copy.cc mirror/frames.cc
-    report/flow_log.cc report/map_text.cc
+    report/flow_log.cc report/map_text.cc report/start_stamp.cc
   DEPS agent_pipeline replica)
 
 trivium_binary(trivium-agent
@@ -32,4 +32,5 @@ trivium_binary(trivium-agent
 
 trivium_test(agent_unit_test LABEL unit
   SOURCES config_test.cc desired/address_table_test.cc endpoint/socket_server_test.cc mirror/frames_test.cc
+          report/start_stamp_test.cc
   DEPS agent)

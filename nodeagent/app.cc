@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "nodeagent/report/map_text.h"
+#include "nodeagent/report/start_stamp.h"
 #include "schema/object.h"
 #include "schema/subjects.h"
 
@@ -63,7 +64,6 @@ AgentApp::AgentApp(AgentConfig config, Deps deps)
     : config_(std::move(config)),
       deps_(std::move(deps)),
       principal_(config_.Principal()),
-      start_ms_(absl::ToUnixMillis(deps_.clock->Now())),
       pipeline_(PipelineOptions(config_), deps_.clock),
       control_(config_.cluster, principal_, kSource, deps_.executor, deps_.bus),
       endpoint_store_(deps_.files, config_.state_dir + "/endpoints"),
@@ -74,6 +74,8 @@ AgentApp::~AgentApp() = default;
 absl::Status AgentApp::Start() {
   const std::string copies = config_.state_dir + "/mirror";
   TRIVIUM_RETURN_IF_ERROR(deps_.files->MakeFolders(copies));
+  start_ms_ =
+      MakeStartStamp(deps_.files, config_.state_dir + "/last-start", absl::ToUnixMillis(deps_.clock->Now()));
   TRIVIUM_RETURN_IF_ERROR(Annotate(pipeline_.Adopt(deps_.maps), "reading the kernel's maps"));
   TRIVIUM_RETURN_IF_ERROR(Annotate(deps_.devices->SetUpNode(), "setting up the node's devices"));
 

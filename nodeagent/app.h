@@ -88,7 +88,7 @@ class AgentApp {
   const AgentConfig config_;
   const Deps deps_;
   const std::string principal_;
-  const int64_t start_ms_;
+  int64_t start_ms_ = 0;  // MakeStartStamp
   Pipeline pipeline_;
   ControlClient control_;
   EndpointStore endpoint_store_;

@@ -108,8 +108,10 @@ absl::Status Replica::LoadSnapshot(const std::vector<v1::Snapshot>& parts) {
         absl::StrCat(what, " is of epoch ", place.epoch, ", held is ", position_.epoch));
   }
   if (!corrupt_ && place.epoch == position_.epoch && place.revision < position_.revision) {
+    // Only what is known to be another history may take its place: a revision from before what this replica
+    // remembers is most likely an older state of its own.
     const Position* held = FindRecent(place.revision);
-    if (held != nullptr && held->batch == place.batch) {
+    if (held == nullptr || held->batch == place.batch) {
       return absl::FailedPreconditionError(
           absl::StrCat(what, " is at revision ", place.revision, ", held is ", position_.revision));
     }

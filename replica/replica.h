@@ -48,7 +48,8 @@ class Replica {
 
   // Replaces everything. `parts` are the decoded chunks of one snapshot. kDataLoss if they do not belong
   // together or do not have their head's digest; kFailedPrecondition if they are of an older epoch, or of an
-  // earlier revision of the very history that is held (a replica never goes back). Then nothing changes.
+  // earlier revision that is not known to be of another history (a replica never goes back). Then nothing
+  // changes.
   absl::Status LoadSnapshot(const std::vector<v1::Snapshot>& parts);
   // The whole state as one message: for others if every kind is kept whole, else for the keeper's own durable
   // copy (what is not kept whole stands in it by key and revision).

@@ -218,6 +218,20 @@ TEST_F(ReplicaTest, AReplicaNeverGoesBackInItsOwnHistory) {
   ExpectAt(3);
 }
 
+TEST_F(ReplicaTest, AnOlderSnapshotIsRefusedThoughItsRevisionIsForgotten) {
+  Replica late("aws");
+  ASSERT_TRUE(late.LoadSnapshot(history_.SnapshotAt(3)).ok());
+  EXPECT_EQ(late.LoadSnapshot(history_.SnapshotAt(1)).code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(late.position().revision, 3u);
+  // What it knows to be another history takes its place, older or not.
+  History other = history_.BranchAt(1, 1);
+  other.Commit({{"x", 1}});
+  ASSERT_EQ(late.Apply(BatchOf(4)), Outcome::kApplied);
+  other.Commit({{"y", 1}});
+  ASSERT_TRUE(late.LoadSnapshot(other.SnapshotAt(3)).ok());
+  EXPECT_EQ(late.position().batch, other.BatchAt(3));
+}
+
 TEST_F(ReplicaTest, ItsSnapshotMakesItsTwin) {
   Replica twin("aws");
   ASSERT_TRUE(twin.LoadSnapshot({replica_.ToSnapshot()}).ok());

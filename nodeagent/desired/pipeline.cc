@@ -145,6 +145,10 @@ void Pipeline::OnIdentity(uint32_t cluster, const ObjectChange& change) {
     subject->second.matched = false;
     dirty_subjects_.insert(id);
   }
+  if (cluster != options_.cluster_id) return;
+  for (auto& [uid, local] : locals_) {
+    if (local.spec.fallback_identity == id && !registered_.contains(uid)) ResolveEndpoint(&local);
+  }
 }
 
 void Pipeline::OnEndpoint(uint32_t cluster, const ObjectChange& change) {
@@ -174,9 +178,16 @@ void Pipeline::OnEndpoint(uint32_t cluster, const ObjectChange& change) {
   const absl::StatusOr<Id128> uid = Id128::FromHex(change.key);
   if (!uid.ok()) return;
   if (change.after != nullptr) {
-    registered_[*uid] = change.after->endpoint().identity();
+    const v1::Endpoint& endpoint = change.after->endpoint();
+    registered_[*uid] = {endpoint.identity(), endpoint.node()};
+    if (node_number_ != 0 && endpoint.node() == node_number_) {
+      registered_here_.insert(*uid);
+    } else {
+      registered_here_.erase(*uid);
+    }
   } else {
     registered_.erase(*uid);
+    registered_here_.erase(*uid);
   }
   if (const auto local = locals_.find(*uid); local != locals_.end()) {
     if (change.after != nullptr) local->second.claims = false;  // the same owner's claim: replaced above
@@ -273,7 +284,7 @@ void Pipeline::OnNode(uint32_t cluster, const ObjectChange& change) {
     if (!own) ClaimNode(id, change.after->node(), change.revision);
   }
   if (!own) return;
-  node_number_ = change.after != nullptr ? change.after->node().number() : 0;
+  SetNodeNumber(change.after != nullptr ? change.after->node().number() : 0);
   ClaimOwnNode();
   for (auto& [uid, local] : locals_) ResolveEndpoint(&local);
 }

@@ -57,8 +57,11 @@ class Pipeline {
     std::vector<std::string> ips;  // 4 or 16 bytes each
     std::string pod_mac;           // 6 bytes
     std::string host_mac;
-    // Its identity as long as its cluster's log does not hold the endpoint; 0: none, closed.
+    // Its identity as long as its cluster's log does not hold the endpoint; 0: none, closed. It counts only
+    // while the number stands for that set of labels and ports (policy::CanonicalForm): after a restore it
+    // may be somebody else's.
     uint32_t fallback_identity = 0;
+    std::string fallback_form;
   };
   struct EndpointView {
     uint32_t identity = IDENTITY_INIT;
@@ -111,6 +114,8 @@ class Pipeline {
   std::vector<uint32_t> RetiredInUse() const;
   // Where overlay routes must lead: pod networks of the node's address space.
   std::vector<v1::Cidr> PodNetworks() const;
+  // Endpoints that the own cluster's log holds for this node, whether they are here or not.
+  const std::set<Id128>& registered_here() const { return registered_here_; }
   // This node's number; 0 before it is registered.
   uint32_t node_number() const { return node_number_; }
   const Cookies::Origin* FindCookie(uint32_t cookie) const { return rule_sets_.cookies().Find(cookie); }
@@ -159,6 +164,8 @@ class Pipeline {
   void ResetNetworks();
 
   void ResolveEndpoint(Local* local);
+  uint32_t FallbackOf(const LocalEndpoint& spec) const;
+  void SetNodeNumber(uint32_t number);
   void WithdrawLocal(Local* local);
   void LeaveSubject(uint32_t identity);
   void WantEndpoint(const Local& local);
@@ -185,7 +192,12 @@ class Pipeline {
   std::vector<std::string> own_addresses_;  // claimed for the own node
   absl::flat_hash_map<std::string, Versioned> policies_;
   absl::flat_hash_map<std::string, ObjectPtr> cidr_groups_;
-  absl::flat_hash_map<Id128, uint32_t> registered_;  // own cluster's endpoints -> identity
+  struct Registered {
+    uint32_t identity = 0;
+    uint32_t node = 0;
+  };
+  absl::flat_hash_map<Id128, Registered> registered_;  // own cluster's endpoints
+  std::set<Id128> registered_here_;                    // those of this node
   absl::flat_hash_map<Id128, Local> locals_;
   absl::flat_hash_map<uint32_t, Subject> subjects_;
   std::set<uint32_t> dirty_subjects_;

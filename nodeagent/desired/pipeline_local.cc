@@ -5,6 +5,7 @@
 
 #include "nodeagent/compile/keys.h"
 #include "nodeagent/desired/pipeline.h"
+#include "policy/labels.h"
 #include "policy/selector.h"
 #include "schema/object.h"
 
@@ -72,11 +73,32 @@ void Pipeline::LeaveSubject(uint32_t identity) {
   retired_in_use_.erase(identity);
 }
 
+void Pipeline::SetNodeNumber(uint32_t number) {
+  if (number == node_number_) return;
+  node_number_ = number;
+  registered_here_.clear();
+  if (number == 0) return;
+  for (const auto& [uid, registered] : registered_) {
+    if (registered.node == number) registered_here_.insert(uid);
+  }
+}
+
+// A number that is not there yet counts: nothing is resolved for it before its identity comes.
+uint32_t Pipeline::FallbackOf(const LocalEndpoint& spec) const {
+  const auto peer = peers_.find(spec.fallback_identity);
+  if (peer == peers_.end() || peer->second.object == nullptr) return spec.fallback_identity;
+  const v1::Identity& identity = peer->second.object->identity();
+  const bool same = policy::CanonicalForm({identity.labels().begin(), identity.labels().end()},
+                                          {identity.named_ports().begin(), identity.named_ports().end()}) ==
+                    spec.fallback_form;
+  return same ? spec.fallback_identity : 0;
+}
+
 void Pipeline::ResolveEndpoint(Local* local) {
   const LocalEndpoint& spec = local->spec;
   const auto registered = registered_.find(spec.uid);
   const bool is_registered = registered != registered_.end();
-  const uint32_t identity = is_registered ? registered->second : spec.fallback_identity;
+  const uint32_t identity = is_registered ? registered->second.identity : FallbackOf(spec);
   if (identity != local->identity) {
     LeaveSubject(local->identity);
     local->identity = identity;

@@ -70,7 +70,7 @@ absl::Status EndpointManager::Load() {
       endpoint->problem = absl::StrCat("its device is not there: ", status.message());
       spdlog::warn("endpoint {}: {}", NameOf(endpoint->spec), endpoint->problem);
     }
-    endpoint->fallback = KnownIdentity(endpoint->spec);
+    UseKnownIdentity(endpoint.get());
     Want(*endpoint);
     endpoint->must_register = !deps_.pipeline->View(*uid).registered;
     endpoints_[*uid] = std::move(endpoint);
@@ -163,6 +163,7 @@ void EndpointManager::Want(const Endpoint& endpoint) {
   local.pod_mac = endpoint.spec.pod_mac();
   local.host_mac = endpoint.device.host_mac;
   local.fallback_identity = endpoint.fallback;
+  local.fallback_form = endpoint.fallback_form;
   deps_.pipeline->SetLocalEndpoint(local);
 }
 
@@ -286,8 +287,13 @@ void EndpointManager::OnRegistered(const Id128& uid, absl::StatusOr<v1::Reply> r
     endpoint->problem.clear();
     endpoint->epoch = reply->epoch();
     endpoint->revision = reply->revision();
-    if (const uint32_t identity = reply->add_endpoint().identity().id(); identity != endpoint->fallback) {
-      endpoint->fallback = identity;
+    const v1::Identity& identity = reply->add_endpoint().identity();
+    const std::string form =
+        policy::CanonicalForm({identity.labels().begin(), identity.labels().end()},
+                              {identity.named_ports().begin(), identity.named_ports().end()});
+    if (identity.id() != endpoint->fallback || form != endpoint->fallback_form) {
+      endpoint->fallback = identity.id();
+      endpoint->fallback_form = form;
       Want(*endpoint);
       hooks_.want_flush();
     }
@@ -325,10 +331,13 @@ void EndpointManager::RegisterLater(Endpoint* endpoint) {
   });
 }
 
-uint32_t EndpointManager::KnownIdentity(const v1::EndpointAdd& spec) const {
+void EndpointManager::UseKnownIdentity(Endpoint* endpoint) const {
+  endpoint->fallback = 0;
+  endpoint->fallback_form.clear();
+  const v1::EndpointAdd& spec = endpoint->spec;
   const Mirror& mirror = hooks_.mirror()->mirror();
   const v1::Object* ns = mirror.Find(v1::KIND_NAMESPACE, spec.namespace_());
-  if (ns == nullptr) return 0;
+  if (ns == nullptr) return;
   policy::PodLabels pod;
   pod.cluster = options_.cluster;
   pod.ns = spec.namespace_();
@@ -340,15 +349,16 @@ uint32_t EndpointManager::KnownIdentity(const v1::EndpointAdd& spec) const {
     const v1::Identity& identity = stored.object->identity();
     if (policy::CanonicalForm({identity.labels().begin(), identity.labels().end()},
                               {identity.named_ports().begin(), identity.named_ports().end()}) == form) {
-      return identity.id();
+      endpoint->fallback = identity.id();
+      endpoint->fallback_form = form;
+      return;
     }
   }
-  return 0;
 }
 
 void EndpointManager::GoOffline(Endpoint* endpoint) {
   endpoint->offline = true;
-  endpoint->fallback = KnownIdentity(endpoint->spec);
+  UseKnownIdentity(endpoint);
   Want(*endpoint);
   hooks_.want_flush();  // Progress follows
 }
@@ -383,11 +393,29 @@ void EndpointManager::OnProgress() {
     Progress(endpoint.get());
   }
   if (!hooks_.node_registered()) return;
+  RemoveStrays();
   std::vector<Id128> untold;
   for (const auto& [uid, telling] : removed_) {
     if (!telling) untold.push_back(uid);
   }
   for (const Id128& uid : untold) Unregister(uid);
+}
+
+void EndpointManager::RemoveStrays() {
+  if (!hooks_.synced()) return;
+  const Position& held = hooks_.mirror()->position();
+  std::erase_if(told_, [&held](const auto& removal) {
+    const Position& at = removal.second;
+    return held.epoch > at.epoch || (held.epoch == at.epoch && held.revision >= at.revision);
+  });
+  bool found = false;
+  for (const Id128& uid : deps_.pipeline->registered_here()) {
+    if (endpoints_.contains(uid) || told_.contains(uid) || !removed_.try_emplace(uid, false).second) continue;
+    spdlog::warn("endpoint {}: registered for this node, which does not have it: removing it", uid.ToHex());
+    found = true;
+  }
+  if (!found) return;
+  if (const absl::Status saved = Save(); !saved.ok()) spdlog::error("endpoints: {}", saved.ToString());
 }
 
 void EndpointManager::Progress(Endpoint* endpoint) {
@@ -557,6 +585,7 @@ void EndpointManager::Unregister(const Id128& uid) {
                                         reply.status().ToString());
                         }
                         removed_.erase(removal);
+                        if (reply.ok()) told_[uid] = {reply->epoch(), reply->revision(), {}};
                         if (const absl::Status saved = Save(); !saved.ok())
                           spdlog::error("endpoints: {}", saved.ToString());
                         const auto waiters = removal_waiters_.extract(uid);

@@ -89,7 +89,8 @@ class EndpointManager {
     PodDevice device;
     bool attached = false;
     bool raised = false;
-    uint32_t fallback = 0;
+    uint32_t fallback = 0;  // as Pipeline::LocalEndpoint has it
+    std::string fallback_form;
     v1::EndpointState state = v1::ENDPOINT_STARTING;
     std::string problem;
     std::vector<Waiter> waiters;
@@ -115,8 +116,11 @@ class EndpointManager {
   void OnRegistered(const Id128& uid, absl::StatusOr<v1::Reply> reply);
   void RegisterLater(Endpoint* endpoint);
   void GoOffline(Endpoint* endpoint);
-  // The mirrored identity with this endpoint's labels and ports; 0: none.
-  uint32_t KnownIdentity(const v1::EndpointAdd& spec) const;
+  // Falls back on the mirrored identity with this endpoint's labels and ports, if there is one.
+  void UseKnownIdentity(Endpoint* endpoint) const;
+  // What the log holds for this node and nobody here knows is told to be gone: a registration that came late,
+  // a removal that a restored database has forgotten.
+  void RemoveStrays();
   // Moves the endpoint on as far as it can go now.
   void Progress(Endpoint* endpoint);
   void Raise(Endpoint* endpoint, v1::EndpointState state);
@@ -131,7 +135,8 @@ class EndpointManager {
   const Deps deps_;
   const Hooks hooks_;
   ById endpoints_;
-  std::map<Id128, bool> removed_;  // not yet told to the control plane; true: being told
+  std::map<Id128, bool> removed_;   // not yet told to the control plane; true: being told
+  std::map<Id128, Position> told_;  // removals that the control plane has done and the mirror not yet seen
   std::map<Id128, std::vector<std::function<void(absl::Status)>>> removal_waiters_;
   struct Closing {
     PodDevice device;

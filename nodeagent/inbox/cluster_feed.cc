@@ -341,9 +341,13 @@ void ClusterFeed::LoadSnapshot() {
 }
 
 void ClusterFeed::SyncCopy() {
-  if (const absl::Status status = copy_.Sync(); !status.ok()) {
+  const absl::Status status = copy_.Sync();
+  if (!status.ok()) {
     SetProblem(absl::StrCat("cannot keep the durable copy: ", status.message()));
+  } else if (sync_failed_) {
+    SetProblem("");
   }
+  sync_failed_ = !status.ok();
 }
 
 absl::Status ClusterFeed::Clear() {

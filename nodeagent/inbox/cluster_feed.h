@@ -114,6 +114,7 @@ class ClusterFeed {
   bool synced_ = false;
   bool stopped_ = false;  // the log needs a newer reader
   std::string problem_;
+  bool sync_failed_ = false;  // of the durable copy, the last time
 
   std::map<uint64_t, Batch> buffer_;  // by revision, of the held epoch, beyond a hole
   bool waiting_ = false;              // for reordered neighbours

@@ -33,10 +33,10 @@ void Reconciler::Adopted() { RefreshInForce(absl::ZeroDuration()); }
 FlushReport Reconciler::Flush(MapIo* io, absl::Duration now) {
   MapWriter writer(io);
   FlushReport report;
-  Close(&writer);
+  const bool closed = Close(&writer);
   WriteRuleSets(&writer);
   WriteCidrIdentities(&writer);
-  SwapPolicies(&writer);
+  SwapPolicies(&writer, closed);
   RefreshInForce(now);
   WriteRemote(&writer);
   RemoveUnused(&writer, now, &report);
@@ -47,35 +47,45 @@ FlushReport Reconciler::Flush(MapIo* io, absl::Duration now) {
   return report;
 }
 
-void Reconciler::Close(MapWriter* writer) {
+bool Reconciler::Close(MapWriter* writer) {
   // An identity that is gone, or whose number means something else now.
   std::vector<known_key> unknown;
   for (const auto& [key, value] : maps_->known.extra()) {
     if (!IsLocal(key.identity)) unknown.push_back(key);
   }
+  auto still_known = [&](uint32_t identity) { return maps_->known.Actual(KnownKey(identity)).has_value(); };
   for (const uint32_t identity : rekeyed_) {
-    if (maps_->known.Actual(KnownKey(identity)).has_value()) unknown.push_back(KnownKey(identity));
+    if (still_known(identity)) unknown.push_back(KnownKey(identity));
   }
-  rekeyed_.clear();
   writer->Erase(MapId::kKnown, &maps_->known, std::move(unknown));
+  absl::erase_if(rekeyed_, [&](uint32_t identity) { return !still_known(identity); });
   writer->Delete(MapId::kUnderlay, &maps_->underlay, kAll);
   writer->Delete(MapId::kEndpointPolicy, &maps_->endpoint_policy, kAll);
   writer->Delete(MapId::kEndpoints, &maps_->endpoints, kAll);
   writer->Upsert(MapId::kIpcacheLpm, &maps_->lpm,
                  [](const auto&, const ipcache_value& value) { return value.flags & IPCACHE_UNKNOWN; });
   writer->Delete(MapId::kIpcache, &maps_->ipcache, kAll);
-  if (maps_->endpoint_policy.stale().empty()) return;
+  if (maps_->endpoint_policy.stale().empty()) return true;
   // Addresses that pass from one identity to another in the same step in which policies change lead nowhere
   // meanwhile: else the old identity would be judged by the new policy, which neither state does.
+  auto passes_on = [&](const ipcache_key& key, const std::optional<ipcache_value>& actual) {
+    return actual.has_value() && actual->identity != maps_->ipcache.Desired(key)->identity &&
+           (actual->flags & IPCACHE_UNKNOWN) == 0;
+  };
   std::vector<std::pair<ipcache_key, ipcache_value>> nowhere;
   for (const auto& [key, actual] : maps_->ipcache.stale()) {
-    if (!actual.has_value() || actual->identity == maps_->ipcache.Desired(key)->identity) continue;
-    if (actual->flags & IPCACHE_UNKNOWN) continue;
+    if (!passes_on(key, actual)) continue;
     ipcache_value value{};
     value.flags = IPCACHE_UNKNOWN;
     nowhere.emplace_back(key, value);
   }
   writer->Write(MapId::kIpcache, &maps_->ipcache, std::move(nowhere));
+  // What failed now or in an earlier flush still leads to what is gone.
+  return rekeyed_.empty() && maps_->ipcache.extra().empty() &&
+         std::none_of(maps_->known.extra().begin(), maps_->known.extra().end(),
+                      [](const auto& entry) { return !IsLocal(entry.first.identity); }) &&
+         std::none_of(maps_->ipcache.stale().begin(), maps_->ipcache.stale().end(),
+                      [&](const auto& entry) { return passes_on(entry.first, entry.second); });
 }
 
 void Reconciler::WriteRuleSets(MapWriter* writer) {
@@ -87,7 +97,8 @@ void Reconciler::WriteRuleSets(MapWriter* writer) {
   }
   writer->Upsert(MapId::kPolicyClass, &maps_->classes,
                  [&](const policy_class_key& key, const policy_class_value& value) {
-                   return !unfinished.contains(ClassOfSet(key.rule_set, value.class_id));
+                   return !unfinished.contains(ClassOfSet(key.rule_set, value.class_id)) &&
+                          !rekeyed_.contains(key.identity);
                  });
   DeleteClasses(writer);
 }
@@ -120,8 +131,9 @@ void Reconciler::WriteCidrIdentities(MapWriter* writer) {
   });
 }
 
-void Reconciler::SwapPolicies(MapWriter* writer) {
+void Reconciler::SwapPolicies(MapWriter* writer, bool closed) {
   writer->Upsert(MapId::kEndpoints, &maps_->endpoints, kAll);
+  if (!closed) return;
   // A rule set takes force only when it stands whole, the prefixes that it tells apart included.
   absl::flat_hash_set<uint32_t> unfinished;
   for (const auto& [key, actual] : maps_->verdicts.stale()) unfinished.insert(key.rule_set);

@@ -222,6 +222,45 @@ TEST_F(AgentEndpoint, IsRegisteredAgainIfTheControlPlaneLostIt) {
   EXPECT_THAT(world_.Audit(), IsEmpty());
 }
 
+// A registration that came late, a removal that a restored database has forgotten.
+TEST_F(AgentEndpoint, WhatTheLogAloneHasIsRemovedThere) {
+  ASSERT_EQ(world_.AddPod(1, "db", "db", "10.1.1.10").code(), 0u);
+  v1::Object stray = *world_.aws.mirror().Find(v1::KIND_ENDPOINT, EndpointKey(Uid(1)));
+  const uint32_t node = stray.endpoint().node();
+  stray.mutable_endpoint()->mutable_meta()->set_uid(Uid(7).ToBytes());
+  stray.mutable_endpoint()->mutable_addresses(0)->set_ip(Ip("10.1.1.17"));
+  world_.aws.Upsert(stray);
+  world_.aws.Upsert(EndpointObject(8, node + 1, stray.endpoint().identity(), "10.1.2.18"));
+  world_.aws.Commit();
+  world_.Settle();
+  EXPECT_EQ(world_.aws.mirror().Find(v1::KIND_ENDPOINT, EndpointKey(Uid(7))), nullptr);
+  EXPECT_NE(world_.aws.mirror().Find(v1::KIND_ENDPOINT, EndpointKey(Uid(1))), nullptr) << "it is here";
+  EXPECT_NE(world_.aws.mirror().Find(v1::KIND_ENDPOINT, EndpointKey(Uid(8))), nullptr) << "another node's";
+}
+
+// After a restore an identity's number may be given to other labels, before the endpoint is registered again.
+TEST_F(AgentEndpoint, IsNotJudgedAsWhoeverHasItsNumberNow) {
+  const uint64_t before = world_.aws.revision();
+  ASSERT_EQ(world_.AddPod(1, "db", "db", "10.1.1.10").code(), 0u);
+  world_.Settle();
+  const uint32_t identity =
+      world_.aws.mirror().Find(v1::KIND_ENDPOINT, EndpointKey(Uid(1)))->endpoint().identity();
+  ASSERT_EQ(Judge(world_.maps, {Ip("10.1.1.10"), Ip("10.1.1.1"), 0, 6, 80}), MapVerdict::kAllow);
+  world_.aws.Refuse(absl::UnavailableError("busy"));
+  world_.aws.Restore(before);
+  world_.aws.Upsert(IdentityObject("aws", identity, {{"app", "web"}}));
+  world_.aws.Commit();
+  world_.Run(absl::Seconds(3));
+  EXPECT_EQ(Judge(world_.maps, {Ip("10.1.1.10"), Ip("10.1.1.1"), 0, 6, 80}), MapVerdict::kClosed);
+  world_.aws.Refuse(absl::OkStatus());
+  world_.Settle();
+  world_.Run(absl::Seconds(10));
+  EXPECT_EQ(Judge(world_.maps, {Ip("10.1.1.10"), Ip("10.1.1.1"), 0, 6, 80}), MapVerdict::kAllow);
+  const v1::Object* endpoint = world_.aws.mirror().Find(v1::KIND_ENDPOINT, EndpointKey(Uid(1)));
+  ASSERT_NE(endpoint, nullptr);
+  EXPECT_NE(endpoint->endpoint().identity(), identity);
+}
+
 TEST_F(AgentEndpoint, FullMapsKeepItClosedAndSayWhy) {
   world_.maps.SetCapacity(MapId::kPolicyVerdict, 0);
   v1::AgentRequest request = world_.AddRequest(1, "db", "db", "10.1.1.10");

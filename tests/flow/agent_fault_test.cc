@@ -126,6 +126,48 @@ TEST_F(AgentFault, AFullIpcacheIsLoudAndKeepsTheRest) {
   world_.Settle();
 }
 
+// An address that still leads to its old owner would be judged by the new policy, which neither state does.
+TEST_F(AgentFault, NoPolicyChangesWhileAnAddressCannotBeClosed) {
+  world_.maps.SetFault([](const FakeMapIo::Write& write) {
+    return write.map == MapId::kIpcache &&
+           (write.deletion || FromBytes<ipcache_value>(write.value).flags != 0);
+  });
+  // gcp/cart goes, and db opens to everybody: in no state does cart's address reach port 80.
+  world_.gcp.Delete(v1::KIND_ENDPOINT, EndpointKey(Uid(100)));
+  world_.gcp.Commit();
+  world_.Run(absl::Seconds(1));
+  world_.aws.Delete(v1::KIND_POLICY, "NetworkPolicy/shop/db");
+  const uint64_t revision = world_.aws.Commit();
+  world_.Run(absl::Seconds(3));
+  EXPECT_EQ(In("10.2.1.10", 80), MapVerdict::kDeny);
+  EXPECT_LT(Applied("aws").enforced(), revision) << "and it says so";
+  world_.maps.SetFault(nullptr);
+  world_.Settle();
+  EXPECT_EQ(In("10.2.1.10", 80), MapVerdict::kUnknownPod);
+  EXPECT_EQ(In("10.1.1.11", 80), MapVerdict::kAllow);
+}
+
+TEST_F(AgentFault, ADiskThatIsFullForAWhileIsNoLastingProblem) {
+  world_.files.SetGate([](const std::string&, size_t bytes, size_t*) {
+    return bytes == 0 ? absl::ResourceExhaustedError("no space left on device") : absl::OkStatus();
+  });
+  world_.gcp.Upsert(EndpointObject(101, 1, 60001, "10.2.1.11"));
+  world_.gcp.Commit();
+  world_.Run(absl::Seconds(7));
+  EXPECT_THAT(Applied("gcp").problem(), HasSubstr("no space left"));
+  world_.files.SetGate(nullptr);
+  world_.Run(absl::Seconds(7));
+  EXPECT_EQ(Applied("gcp").problem(), "");
+}
+
+// A clock that went back must not make its reports look older than those of the run before.
+TEST_F(AgentFault, ReportsOfALaterRunAreLaterWhateverTheClockSays) {
+  const int64_t first = world_.app->Status().start_ms();
+  world_.Kill();
+  ASSERT_TRUE(world_.Start().ok());  // the clock stood still: not a millisecond has passed
+  EXPECT_GT(world_.app->Status().start_ms(), first);
+}
+
 TEST_F(AgentFault, RandomWriteFaultsHealByThemselves) {
   for (uint32_t seed = 1; seed <= 10; ++seed) {
     SCOPED_TRACE(seed);
