@@ -18,11 +18,11 @@ endfunction()
 
 # tests_<label>: everything that the tests of a label run, so that scripts/test builds no more than it needs. A test that
 # is no trivium_test (a script) adds its programs with add_dependencies(tests_<label> ...).
-foreach(label unit db nats bpf netns fault)
+foreach(label unit sim db nats bpf netns fault)
   add_custom_target(tests_${label})
 endforeach()
 
-# trivium_test(name LABEL unit|db|nats|bpf|netns|fault SOURCES ... DEPS ... [TIMEOUT seconds] [SERIAL]):
+# trivium_test(name LABEL unit|sim|db|nats|bpf|netns|fault SOURCES ... DEPS ... [TIMEOUT seconds] [SERIAL]):
 # a GoogleTest program, one ctest entry. LABEL says what the test needs from the machine.
 function(trivium_test name)
   cmake_parse_arguments(A "SERIAL" "LABEL;TIMEOUT" "SOURCES;DEPS" ${ARGN})

@@ -91,6 +91,9 @@ struct FakeBroker::State : std::enable_shared_from_this<FakeBroker::State> {
   std::vector<std::shared_ptr<Client>> clients;
   Faults faults;
   Filter filter;
+  Courier courier;
+  std::function<bool(const std::string& from, const std::string& to)> reach;
+  SubscriptionReceiver::Bounds bounds = kBounds;
   std::vector<std::set<std::string>> groups;
   Counters counters;
 
@@ -99,22 +102,38 @@ struct FakeBroker::State : std::enable_shared_from_this<FakeBroker::State> {
   }
 
   bool Reachable(const Client& from, const Client& to) const {
-    if (!to.connected) return false;
+    if (!to.connected || (reach != nullptr && !reach(from.name, to.name))) return false;
     for (const std::set<std::string>& group : groups) {
       if (group.count(from.name) != group.count(to.name)) return false;
     }
     return true;
   }
 
-  // Puts one copy on its way; `arrive` runs with the mutex, unless the addressee has lost its connection.
-  void Carry(const Client& from, const std::shared_ptr<Client>& to, const Message& message,
-             std::function<void(Client*, const Message&)> arrive) {
+  std::vector<absl::Duration> Delays(const std::string& from, const std::string& to, const Message& message) {
+    if (courier != nullptr) {
+      std::vector<absl::Duration> delays = courier(from, to, message);
+      if (delays.empty()) ++counters.lost;
+      return delays;
+    }
+    std::vector<absl::Duration> delays;
     const int copies = 1 + (Chance(faults.duplicate) ? 1 : 0);
     for (int i = 0; i < copies; ++i) {
-      if (Chance(faults.drop) || (filter && !filter(from.name, to->name, message))) {
+      if (Chance(faults.drop) || (filter && !filter(from, to, message))) {
         ++counters.lost;
         continue;
       }
+      delays.push_back(faults.delay);
+      if (!Chance(faults.reorder)) continue;
+      const uint64_t most = static_cast<uint64_t>(absl::ToInt64Microseconds(faults.reorder_by)) + 1;
+      delays.back() += absl::Microseconds(static_cast<int64_t>(random->Below(most)));
+    }
+    return delays;
+  }
+
+  // Puts a message on its way; `arrive` runs with the mutex, unless the addressee has lost its connection.
+  void Carry(const Client& from, const std::shared_ptr<Client>& to, const Message& message,
+             std::function<void(Client*, const Message&)> arrive) {
+    for (const absl::Duration delay : Delays(from.name, to->name, message)) {
       Task task = [self = shared_from_this(), weak = std::weak_ptr<Client>(to), connection = to->connection,
                    message, arrive] {
         const std::lock_guard<std::mutex> lock(self->mutex);
@@ -126,11 +145,6 @@ struct FakeBroker::State : std::enable_shared_from_this<FakeBroker::State> {
         ++self->counters.delivered;
         arrive(client.get(), message);
       };
-      absl::Duration delay = faults.delay;
-      if (Chance(faults.reorder)) {
-        const uint64_t most = static_cast<uint64_t>(absl::ToInt64Microseconds(faults.reorder_by)) + 1;
-        delay += absl::Microseconds(static_cast<int64_t>(random->Below(most)));
-      }
       if (delay > absl::ZeroDuration()) {
         network->PostAfter(delay, std::move(task));
       } else {
@@ -234,6 +248,21 @@ void FakeBroker::SetFilter(Filter filter) {
   state_->filter = std::move(filter);
 }
 
+void FakeBroker::SetCourier(Courier courier) {
+  const std::lock_guard<std::mutex> lock(state_->mutex);
+  state_->courier = std::move(courier);
+}
+
+void FakeBroker::SetReach(std::function<bool(const std::string& from, const std::string& to)> reach) {
+  const std::lock_guard<std::mutex> lock(state_->mutex);
+  state_->reach = std::move(reach);
+}
+
+void FakeBroker::SetBounds(size_t messages, size_t bytes) {
+  const std::lock_guard<std::mutex> lock(state_->mutex);
+  state_->bounds = {messages, bytes};
+}
+
 void FakeBroker::SetConnected(const std::string& name, bool connected) {
   const std::lock_guard<std::mutex> lock(state_->mutex);
   for (const auto& client : state_->clients) {
@@ -285,8 +314,8 @@ absl::Status FakeBus::Subscribe(const std::string& subject, const std::string& q
   const std::lock_guard<std::mutex> lock(broker_->mutex);
   client_->subscriptions.push_back(
       {subject, queue,
-       std::make_shared<SubscriptionReceiver>(subject, kBounds, executor, std::move(handler), client_->open,
-                                              client_->dropped)});
+       std::make_shared<SubscriptionReceiver>(subject, broker_->bounds, executor, std::move(handler),
+                                              client_->open, client_->dropped)});
   return absl::OkStatus();
 }
 

@@ -29,6 +29,10 @@ class FakeBroker {
   // Sees every copy on its way: false loses it.
   using Filter = std::function<bool(const std::string& from, const std::string& to, const Message&)>;
 
+  // How long each copy of a message travels; none: it is lost. In the place of SetFaults.
+  using Courier = std::function<std::vector<absl::Duration>(const std::string& from, const std::string& to,
+                                                            const Message&)>;
+
   // Messages travel on `network`. Neither is owned; both must outlive broker and clients.
   FakeBroker(Executor* network, Random* random, size_t max_payload = 1024 * 1024);
   ~FakeBroker();
@@ -38,6 +42,11 @@ class FakeBroker {
 
   void SetFaults(Faults faults);
   void SetFilter(Filter filter);  // null: none
+  void SetCourier(Courier courier);
+  // Whether one client is heard by another at all, besides connections and partitions. Null: always.
+  void SetReach(std::function<bool(const std::string& from, const std::string& to)> reach);
+  // What may wait at each subscription made from now on.
+  void SetBounds(size_t messages, size_t bytes);
   // A client that is down loses what is on its way to it, fails its requests, and cannot publish.
   void SetConnected(const std::string& name, bool connected);
   void SetAllConnected(bool connected);

@@ -152,6 +152,16 @@ void FakeDatabase::Restore(Rows rows) {
   rows_ = std::move(rows);
 }
 
+void FakeDatabase::Visit(const std::function<void(const Rows&)>& read) const {
+  absl::MutexLock lock(&mutex_);
+  read(rows_);
+}
+
+void FakeDatabase::SetObserver(Observer observer) {
+  absl::MutexLock lock(&mutex_);
+  observer_ = std::move(observer);
+}
+
 FakeDatabase::ClusterRows FakeDatabase::Look(const ClusterRef& cluster) const {
   absl::MutexLock lock(&mutex_);
   const auto it = rows_.find({cluster.home, cluster.cluster_id});
@@ -202,8 +212,55 @@ uint64_t FakeStore::commits() const {
   return faults_->commit_count;
 }
 
+void FakeStore::SetServer(Executor* server, std::function<Fate(const Operation&)> judge) {
+  server_ = server;
+  judge_ = std::move(judge);
+}
+
 template <typename T>
-void FakeStore::Run(uint32_t home, Executor* executor, Effect<T> effect, Callback<T> done) {
+void FakeStore::RunOnServer(Operation operation, Executor* executor, Effect<T> effect, Callback<T> done) {
+  const Fate fate = judge_(operation);
+  auto answer = [alive = std::weak_ptr<Faults>(faults_), executor, back = fate.back,
+                 done = std::move(done)](absl::StatusOr<T> result) mutable {
+    // The caller may be gone by now, and its executor closed: then it takes no more tasks.
+    if (alive.expired()) return;
+    executor->PostAfter(back, [alive, result = std::move(result), done = std::move(done)]() mutable {
+      if (!alive.expired()) done(std::move(result));
+    });
+  };
+  server_->PostAfter(fate.there, [this_server = server_, fate, home = operation.home,
+                                  faults = std::weak_ptr<Faults>(faults_), database = database_,
+                                  effect = std::move(effect), answer = std::move(answer)]() mutable {
+    const auto run = [&database, &effect]() -> absl::StatusOr<T> {
+      absl::MutexLock lock(&database->mutex_);
+      return effect(database->rows_);
+    };
+    const std::shared_ptr<Faults> alive = faults.lock();
+    if (const absl::Status reach = alive == nullptr ? absl::OkStatus() : alive->Reach(home); !reach.ok()) {
+      return answer(reach);
+    }
+    switch (fate.kind) {
+      case Fate::kDone:
+        return answer(run());
+      case Fate::kUnreached:
+        return answer(absl::UnavailableError("no way to the database"));
+      case Fate::kAnswerLost:
+        run().status().IgnoreError();  // its result is what gets lost
+        return answer(absl::UnavailableError("the connection was lost before the answer came"));
+      case Fate::kLate:
+        answer(absl::UnavailableError("the connection was lost before the answer came"));
+        this_server->PostAfter(fate.back * 3, [database, effect = std::move(effect)]() mutable {
+          absl::MutexLock lock(&database->mutex_);
+          effect(database->rows_).status().IgnoreError();  // nobody is there to hear it
+        });
+    }
+  });
+}
+
+template <typename T>
+void FakeStore::Run(Operation operation, Executor* executor, Effect<T> effect, Callback<T> done) {
+  if (server_ != nullptr) return RunOnServer<T>(operation, executor, std::move(effect), std::move(done));
+  const uint32_t home = operation.home;
   const absl::Duration half = faults_->NextDelay() / 2;
   const std::weak_ptr<Faults> alive = faults_;
   auto later = [executor, half](Task task) {
@@ -236,7 +293,7 @@ void FakeStore::Run(uint32_t home, Executor* executor, Effect<T> effect, Callbac
 
 void FakeStore::OpenCluster(const ClusterRef& cluster, Executor* executor, Callback<StoredHead> done) {
   Run<StoredHead>(
-      cluster.home, executor,
+      {cluster.home}, executor,
       [cluster](FakeDatabase::Rows& rows) -> absl::StatusOr<StoredHead> {
         auto [it, created] = rows.try_emplace({cluster.home, cluster.cluster_id});
         if (created) {
@@ -255,7 +312,7 @@ void FakeStore::OpenCluster(const ClusterRef& cluster, Executor* executor, Callb
 
 void FakeStore::ReadHead(const ClusterRef& cluster, Executor* executor, Callback<StoredHead> done) {
   Run<StoredHead>(
-      cluster.home, executor,
+      {cluster.home}, executor,
       [cluster](FakeDatabase::Rows& rows) -> absl::StatusOr<StoredHead> {
         TRIVIUM_ASSIGN_OR_RETURN(const ClusterRows* found, Find(cluster, &rows));
         return found->head;
@@ -265,7 +322,7 @@ void FakeStore::ReadHead(const ClusterRef& cluster, Executor* executor, Callback
 
 void FakeStore::ReadHeads(uint32_t home, Executor* executor, Callback<std::vector<v1::Head>> done) {
   Run<std::vector<v1::Head>>(
-      home, executor,
+      {home}, executor,
       [home](FakeDatabase::Rows& rows) -> absl::StatusOr<std::vector<v1::Head>> {
         std::vector<v1::Head> heads;
         for (const auto& [id, cluster] : rows) {
@@ -281,12 +338,16 @@ void FakeStore::Commit(CommitRequest request, Executor* executor, Done done) {
   const ClusterRef cluster = request.cluster;
   const absl::Status sound = CheckRequest(request);
   auto shared = std::make_shared<const CommitRequest>(std::move(request));
-  auto commit = [shared, clock = clock_](FakeDatabase::Rows& rows) -> absl::Status {
+  auto commit = [shared, clock = clock_, db = database_.get()](FakeDatabase::Rows& rows) -> absl::Status {
     TRIVIUM_ASSIGN_OR_RETURN(ClusterRows * found, Find(shared->cluster, &rows));
-    return CommitRows(*shared, clock->Now(), found);
+    const Id128 before = found->head.last_batch;
+    const absl::Status status = CommitRows(*shared, clock->Now(), found);
+    db->mutex_.AssertHeld();
+    if (found->head.last_batch != before) db->Tell(*found, shared.get());
+    return status;
   };
   Run<bool>(
-      cluster.home, executor,
+      {cluster.home, true}, executor,
       [cluster, fault, sound, commit](FakeDatabase::Rows& rows) -> absl::StatusOr<bool> {
         TRIVIUM_RETURN_IF_ERROR(sound);
         switch (fault) {
@@ -319,7 +380,7 @@ void FakeStore::Commit(CommitRequest request, Executor* executor, Done done) {
 void FakeStore::ReadLog(const ClusterRef& cluster, uint64_t after, size_t limit, size_t max_bytes,
                         Executor* executor, Callback<std::vector<LogRow>> done) {
   Run<std::vector<LogRow>>(
-      cluster.home, executor,
+      {cluster.home}, executor,
       [cluster, after, limit, max_bytes](FakeDatabase::Rows& rows) -> absl::StatusOr<std::vector<LogRow>> {
         TRIVIUM_ASSIGN_OR_RETURN(const ClusterRows* found, Find(cluster, &rows));
         if (after < found->head.log_floor) {
@@ -341,7 +402,7 @@ void FakeStore::ReadLog(const ClusterRef& cluster, uint64_t after, size_t limit,
 
 void FakeStore::ReadSnapshot(const ClusterRef& cluster, Executor* executor, Callback<v1::Snapshot> done) {
   Run<v1::Snapshot>(
-      cluster.home, executor,
+      {cluster.home}, executor,
       [cluster](FakeDatabase::Rows& rows) -> absl::StatusOr<v1::Snapshot> {
         TRIVIUM_ASSIGN_OR_RETURN(const ClusterRows* found, Find(cluster, &rows));
         if (DigestOf(*found) != found->head.digest) {
@@ -363,7 +424,7 @@ void FakeStore::ReadSnapshot(const ClusterRef& cluster, Executor* executor, Call
 void FakeStore::FindRequest(const ClusterRef& cluster, Id128 request_id, const std::string& actor,
                             Executor* executor, Callback<std::optional<std::string>> done) {
   Run<std::optional<std::string>>(
-      cluster.home, executor,
+      {cluster.home}, executor,
       [cluster, request_id, actor](FakeDatabase::Rows& rows) -> absl::StatusOr<std::optional<std::string>> {
         TRIVIUM_ASSIGN_OR_RETURN(const ClusterRows* found, Find(cluster, &rows));
         const auto it = found->requests.find({request_id, actor});
@@ -376,7 +437,7 @@ void FakeStore::FindRequest(const ClusterRef& cluster, Id128 request_id, const s
 void FakeStore::ReadManifest(const ClusterRef& cluster, const ObjectKey& key, Executor* executor,
                              Callback<std::string> done) {
   Run<std::string>(
-      cluster.home, executor,
+      {cluster.home}, executor,
       [cluster, key](FakeDatabase::Rows& rows) -> absl::StatusOr<std::string> {
         TRIVIUM_ASSIGN_OR_RETURN(const ClusterRows* found, Find(cluster, &rows));
         const auto it = found->objects.find(key);
@@ -392,7 +453,7 @@ void FakeStore::ReadManifest(const ClusterRef& cluster, const ObjectKey& key, Ex
 void FakeStore::WriteAgents(const ClusterRef& cluster, std::vector<v1::AgentStatus> agents,
                             Executor* executor, Done done) {
   Run<bool>(
-      cluster.home, executor,
+      {cluster.home}, executor,
       [cluster, agents = std::move(agents)](FakeDatabase::Rows& rows) -> absl::StatusOr<bool> {
         TRIVIUM_ASSIGN_OR_RETURN(ClusterRows * found, Find(cluster, &rows));
         for (const v1::AgentStatus& agent : agents) {
@@ -407,7 +468,7 @@ void FakeStore::WriteAgents(const ClusterRef& cluster, std::vector<v1::AgentStat
 void FakeStore::Compact(const ClusterRef& cluster, uint64_t floor, absl::Time keep_requests_since,
                         Executor* executor, Done done) {
   Run<bool>(
-      cluster.home, executor,
+      {cluster.home}, executor,
       [cluster, floor, keep_requests_since](FakeDatabase::Rows& rows) -> absl::StatusOr<bool> {
         TRIVIUM_ASSIGN_OR_RETURN(ClusterRows * found, Find(cluster, &rows));
         const uint64_t bound = std::min(floor, found->head.revision);
@@ -424,11 +485,13 @@ void FakeStore::Compact(const ClusterRef& cluster, uint64_t floor, absl::Time ke
 void FakeStore::BumpEpoch(const ClusterRef& cluster, uint64_t unix_seconds, Executor* executor,
                           Callback<StoredHead> done) {
   Run<StoredHead>(
-      cluster.home, executor,
-      [cluster, unix_seconds](FakeDatabase::Rows& rows) -> absl::StatusOr<StoredHead> {
+      {cluster.home}, executor,
+      [cluster, unix_seconds, db = database_.get()](FakeDatabase::Rows& rows) -> absl::StatusOr<StoredHead> {
         TRIVIUM_ASSIGN_OR_RETURN(ClusterRows * found, Find(cluster, &rows));
         found->head.epoch = std::max(found->head.epoch + 1, unix_seconds);
         found->head.digest = DigestOf(*found);
+        db->mutex_.AssertHeld();
+        db->Tell(*found, nullptr);
         return found->head;
       },
       std::move(done));

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -55,13 +56,24 @@ class FakeDatabase {
 
   // One cluster's rows, empty if there are none; for assertions.
   ClusterRows Look(const ClusterRef& cluster) const;
+  // Reads everything where it lies, without a copy.
+  void Visit(const std::function<void(const Rows&)>& read) const;
+  // Told, with the cluster's rows as they are then, of every new head: a batch, or a new epoch (null). Runs
+  // under the database's lock.
+  using Observer = std::function<void(const ClusterRows&, const CommitRequest*)>;
+  void SetObserver(Observer observer);
+
   // How many endpoints name that identity.
   uint64_t References(const ClusterRef& cluster, uint32_t identity) const;
 
  private:
   friend class FakeStore;
+  void Tell(const ClusterRows& rows, const CommitRequest* request) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (observer_ != nullptr) observer_(rows, request);
+  }
   mutable absl::Mutex mutex_;
   Rows rows_ ABSL_GUARDED_BY(mutex_);
+  Observer observer_ ABSL_GUARDED_BY(mutex_);
 };
 
 class FakeStore final : public Store {
@@ -73,6 +85,22 @@ class FakeStore final : public Store {
     kAmbiguousCommitted,     // written, but the answer is kUnavailable
     kAmbiguousNotCommitted,  // not written; kUnavailable
     kAmbiguousLate,          // kUnavailable first; written as soon as the caller has heard it
+  };
+
+  // What becomes of one operation on its way to the server and back.
+  struct Fate {
+    enum Kind {
+      kDone,
+      kUnreached,   // the server never sees it; kUnavailable
+      kAnswerLost,  // done; kUnavailable
+      kLate,        // kUnavailable first, done afterwards all the same
+    } kind = kDone;
+    absl::Duration there;  // until the effect
+    absl::Duration back;   // from there to the answer
+  };
+  struct Operation {
+    uint32_t home = 0;
+    bool commit = false;
   };
 
   // Makes a database of its own. `clock` dates the rows of `requests`.
@@ -90,6 +118,9 @@ class FakeStore final : public Store {
   void SetHomeUnavailable(uint32_t home, bool unavailable);
   // How long every operation takes; with `random`, uniform in [0, delay).
   void SetDelay(absl::Duration delay, Random* random = nullptr);
+  // From now on effects happen on `server`, which outlives callers, and each operation has the fate that
+  // `judge` gives it: a process that dies takes back nothing that is on its way.
+  void SetServer(Executor* server, std::function<Fate(const Operation&)> judge);
   // Commits asked for, faulty ones included.
   uint64_t commits() const;
 
@@ -117,10 +148,14 @@ class FakeStore final : public Store {
   using Effect = absl::AnyInvocable<absl::StatusOr<T>(FakeDatabase::Rows&)>;  // under the database's lock
 
   template <typename T>
-  void Run(uint32_t home, Executor* executor, Effect<T> effect, Callback<T> done);
+  void Run(Operation operation, Executor* executor, Effect<T> effect, Callback<T> done);
+  template <typename T>
+  void RunOnServer(Operation operation, Executor* executor, Effect<T> effect, Callback<T> done);
 
   const std::shared_ptr<FakeDatabase> database_;
   Clock* const clock_;
+  Executor* server_ = nullptr;  // null: the caller's
+  std::function<Fate(const Operation&)> judge_;
   const std::shared_ptr<Faults> faults_;  // watched by tasks on their way: gone with the store
 };
 
