@@ -21,9 +21,6 @@ namespace {
 constexpr uint64_t kTailRevisions = 2000;
 constexpr size_t kTailBytes = 8 * 1024 * 1024;
 
-// Identity numbers that the cluster keeps ahead of need.
-constexpr uint32_t kIdentitiesAhead = 2 * kIdentityBlockSize;
-
 // An agent that lies about what it holds must not be able to end one epoch after another.
 constexpr absl::Duration kBetweenClaims = absl::Minutes(10);
 
@@ -42,6 +39,13 @@ absl::Status StatusOf(const v1::Reply& reply) {
 
 PlannerConfig PlannerConfigOf(const ControlPlaneConfig& config) {
   return PlannerConfig{config.cluster, config.cluster_id, config.address_space, config.pod_cidrs};
+}
+
+IdentityKeeper::Options KeeperOptionsOf(const ControlPlaneConfig& config) {
+  IdentityKeeper::Options options;
+  options.grace = absl::Seconds(config.identity_grace_s);
+  options.check_every = std::clamp(options.grace / 4, absl::Seconds(1), absl::Seconds(10));
+  return options;
 }
 
 Publisher::Options PublisherOptionsOf(const ControlPlaneConfig& config) {
@@ -70,6 +74,8 @@ App::App(const ControlPlaneConfig& config, Drivers drivers)
                    [this](const Batch& batch) { publisher_.Publish(batch); }),
       planner_(PlannerConfigOf(config), &mirrors_.mesh()->mirror(), drivers.random),
       agents_(mirrors_.own(), drivers.store, drivers.executor, drivers.clock),
+      identities_(mirrors_.own(), drivers.store, drivers.executor, drivers.clock, KeeperOptionsOf(config),
+                  [this](std::vector<uint32_t> numbers) { RetireIdentities(std::move(numbers)); }),
       reader_(config.instance, &mirrors_, &agents_, &publisher_, drivers.store, drivers.executor),
       waiter_(mirrors_.own(), &agents_, drivers.executor),
       api_(&planner_, &writer_, &reader_, &waiter_, drivers.bus, drivers.executor, drivers.clock),
@@ -259,6 +265,7 @@ void App::Serve() {
     if (!status.ok()) return Fail(Annotate(status, "subscribing"));
   }
   publisher_.StartBeacons();
+  identities_.Start();
   const Position& at = mirrors_.own()->position();
   spdlog::info("serving cluster={} instance={} version={} epoch={} revision={}", config_.cluster,
                config_.instance, kVersion, at.epoch, at.revision);
@@ -285,7 +292,7 @@ void App::Submit(Writer* writer, absl::string_view verb,
 void App::LeaseIfNeeded() {
   if (leasing_ || mirrors_.own()->index() == nullptr) return;
   const Mirror& mesh = mirrors_.mesh()->mirror();
-  if (FreeIdentities(mesh, config_.cluster_id, *mirrors_.own()->index()) >= kIdentitiesAhead) return;
+  if (FreeIdentities(mesh, config_.cluster_id, *mirrors_.own()->index()) >= config_.identities_ahead) return;
   size_t blocks = 0;
   for (const auto& [key, stored] : mesh.All(v1::KIND_IDENTITY_BLOCK)) {
     blocks += stored.object->identity_block().cluster_id() == config_.cluster_id ? 1 : 0;
@@ -303,6 +310,22 @@ void App::LeaseIfNeeded() {
         drivers_.executor->PostAfter(absl::Seconds(1), [this, alive = alive_.Watch()] {
           if (!alive.expired()) LeaseIfNeeded();
         });
+      });
+}
+
+void App::RetireIdentities(std::vector<uint32_t> numbers) {
+  Submit(
+      &writer_, "retire-identities",
+      [numbers = std::move(numbers)](const Caller& caller, Draft* draft) {
+        return PlanAtomically(caller, draft, [&]() -> absl::StatusOr<Planned> {
+          trivium::RetireIdentities(numbers, draft);
+          return Planned();
+        });
+      },
+      [](const v1::Reply& reply) {
+        // The next check finds what is left to do.
+        if (reply.code() != 0)
+          spdlog::warn("cannot retire identities error=\"{}\"", reply.message());
       });
 }
 

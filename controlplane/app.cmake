@@ -2,6 +2,7 @@
 trivium_library(controlplane
   SOURCES app.cc config.cc
           api/reader.cc api/server.cc api/waiter.cc
+          identity/identity_keeper.cc
           publisher/publisher.cc
           status/agent_table.cc
           sync/cluster_mirror.cc sync/follower.cc sync/mirrors.cc sync/snapshot_cache.cc sync/sync_server.cc

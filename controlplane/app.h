@@ -19,6 +19,7 @@
 #include "controlplane/api/server.h"
 #include "controlplane/api/waiter.h"
 #include "controlplane/config.h"
+#include "controlplane/identity/identity_keeper.h"
 #include "controlplane/publisher/publisher.h"
 #include "controlplane/status/agent_table.h"
 #include "controlplane/store/store.h"
@@ -60,6 +61,7 @@ class App {
   SyncServer* sync() { return &sync_; }
   Publisher* publisher() { return &publisher_; }
   AgentTable* agents() { return &agents_; }
+  const IdentityKeeper& identities() const { return identities_; }
 
  private:
   using Next = void (App::*)();
@@ -83,6 +85,7 @@ class App {
   void Submit(Writer* writer, absl::string_view verb,
               std::function<absl::StatusOr<Planned>(const Caller&, Draft*)> plan, Writer::Answer answer);
   void LeaseIfNeeded();
+  void RetireIdentities(std::vector<uint32_t> numbers);
   void HandleRestore(ClusterMirror* mirror, Follower::Done done);
   void WatchClaims(const v1::AgentStatus& status);
 
@@ -94,6 +97,7 @@ class App {
   Writer mesh_writer_;
   Planner planner_;
   AgentTable agents_;
+  IdentityKeeper identities_;
   Reader reader_;
   Waiter waiter_;
   ApiServer api_;

@@ -36,6 +36,8 @@ struct ControlPlaneConfig {
   std::string sql_user;
   std::string log_level = "info";
   uint64_t beacon_ms = 500;
+  uint64_t identity_grace_s = 900;   // how long an identity without endpoints is kept
+  uint64_t identities_ahead = 1024;  // numbers that are leased before they are needed
 
   // Checks everything that can be checked without a server. Errors name file, line, key and what would be
   // right. Files named in it are made absolute, relative to the file's own folder.

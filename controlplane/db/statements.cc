@@ -49,6 +49,34 @@ UPDATE identities SET refs = identities.refs + d.n, refs_changed_at = now()
  WHERE identities.home = $1::INT2 AND identities.cluster_id = $2::INT8 AND identities.id = d.identity
 )"};
 
+const Statement kRetireIdentities = {"retire_identities", R"(
+INSERT INTO retired_identities (home, cluster_id, id, epoch, revision, label_text, body)
+SELECT i.home, i.cluster_id, i.id, $4::INT8, $5::INT8, i.label_text, i.body
+  FROM identities AS i
+ WHERE i.home = $1::INT2 AND i.cluster_id = $2::INT8 AND i.id = ANY($3::INT8[])
+ON CONFLICT (home, cluster_id, id) DO UPDATE SET
+  epoch = excluded.epoch, revision = excluded.revision, label_text = excluded.label_text,
+  retired_at = excluded.retired_at, body = excluded.body
+)"};
+
+const Statement kReviveIdentities = {"revive_identities", R"(
+DELETE FROM retired_identities WHERE home = $1::INT2 AND cluster_id = $2::INT8 AND id = ANY($3::INT8[])
+)"};
+
+const Statement kReadRetiredIdentities = {"read_retired_identities", R"(
+SELECT epoch, revision, body FROM retired_identities
+ WHERE home = $1::INT2 AND cluster_id = $2::INT8 ORDER BY id
+)"};
+
+const Statement kReadConfirmed = {"read_confirmed", R"(
+SELECT COALESCE(p.epoch, 0), COALESCE(p.enforced, 0), w.name, n.name
+  FROM nodes AS n
+  JOIN cluster_rev AS w ON w.home = n.home AND w.cluster_id = n.cluster_id
+  LEFT JOIN agent_positions AS p
+         ON p.home = n.home AND p.cluster_id = n.cluster_id AND p.node = n.name AND p.followed = $1::TEXT
+ ORDER BY COALESCE(p.epoch, 0), COALESCE(p.enforced, 0), w.name, n.name LIMIT 1
+)"};
+
 const Statement kReleaseAddresses = {"release_addresses", R"(
 DELETE FROM addresses WHERE home = $1::INT2 AND cluster_id = $2::INT8 AND endpoint = ANY($3::UUID[])
 )"};
@@ -229,6 +257,10 @@ const std::vector<const Statement*>& All() {
       &kInsertLog,
       &kReleaseIdentityRefs,
       &kAddIdentityRefs,
+      &kRetireIdentities,
+      &kReviveIdentities,
+      &kReadRetiredIdentities,
+      &kReadConfirmed,
       &kReleaseAddresses,
       &kClaimAddresses,
       &kInsertRequests,

@@ -31,6 +31,14 @@ extern const Statement kAddIdentityRefs;
 // The addresses that the endpoints $3 still own; those that others took over stay.
 extern const Statement kReleaseAddresses;
 extern const Statement kClaimAddresses;
+// Before the identities $3 are deleted at epoch $4 and revision $5: their numbers stay taken.
+extern const Statement kRetireIdentities;
+// The identities $3 are there (again).
+extern const Statement kReviveIdentities;
+extern const Statement kReadRetiredIdentities;
+// How far the least advanced of all nodes of the mesh is in the history of the cluster named $1, which node
+// that is, and whose; $1 alone.
+extern const Statement kReadConfirmed;
 extern const Statement kInsertRequests;
 extern const Statement kInsertAudit;
 extern const Statement kReadLog;

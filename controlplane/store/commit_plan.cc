@@ -99,6 +99,8 @@ absl::Status AddObjects(const CommitRequest& request, Pipeline* pipeline) {
   const std::string none;
   std::map<v1::Kind, ObjectRows> rows;
   ArrayText deleted_nodes;
+  ArrayText retired;
+  ArrayText revived;
   const std::map<ObjectKey, const v1::Change*> last = LastChanges(request.batch);
   for (const auto& [key, change] : last) {
     if (FindObjectTable(key.kind) == nullptr) {
@@ -108,10 +110,12 @@ absl::Status AddObjects(const CommitRequest& request, Pipeline* pipeline) {
     if (change->op() == v1::Change::DELETE) {
       TRIVIUM_RETURN_IF_ERROR(rows[key.kind].AddDelete(key));
       if (key.kind == v1::KIND_NODE) deleted_nodes.Add(key.key);
+      if (key.kind == v1::KIND_IDENTITY) retired.Add(key.key);
     } else {
       const auto manifest = manifests.find(key);
       TRIVIUM_RETURN_IF_ERROR(rows[key.kind].AddUpsert(
           key, change->object(), manifest != manifests.end() ? *manifest->second : none));
+      if (key.kind == v1::KIND_IDENTITY) revived.Add(key.key);
     }
   }
   // In the batch's order, not the keys': of two endpoints that claim one address, the later one gets it.
@@ -125,6 +129,13 @@ absl::Status AddObjects(const CommitRequest& request, Pipeline* pipeline) {
 
   const ClusterRef& cluster = request.cluster;
   effects.Before(cluster, pipeline);
+  if (retired.size() > 0) {
+    pipeline->Add(sql::kRetireIdentities, ClusterParams(cluster)
+                                              .Array(retired)
+                                              .Int(static_cast<int64_t>(request.batch.epoch))
+                                              .Int(static_cast<int64_t>(request.batch.revision)));
+  }
+  if (revived.size() > 0) pipeline->Add(sql::kReviveIdentities, ClusterParams(cluster).Array(revived));
   for (const auto& [kind, of_kind] : rows) {
     if (!of_kind.has_deletes()) continue;
     Params params = ClusterParams(cluster);

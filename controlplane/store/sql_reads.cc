@@ -164,6 +164,34 @@ absl::StatusOr<v1::Snapshot> ReadSnapshotOnce(Connection& connection, const Clus
   return snapshot;
 }
 
+absl::StatusOr<IdentityLife> ReadIdentityLifeOnce(Connection& connection, const ClusterRef& cluster) {
+  TRIVIUM_ASSIGN_OR_RETURN(const std::vector<SqlResult> results,
+                           connection.Run(Pipeline()
+                                              .BeginSnapshot()
+                                              .Add(sql::kReadRetiredIdentities, ClusterParams(cluster))
+                                              .Add(sql::kReadConfirmed, Params().Text(cluster.name))
+                                              .Commit()));
+  IdentityLife life;
+  const SqlResult& rows = results[1];
+  for (int i = 0; i < rows.rows(); ++i) {
+    RetiredIdentity& retired = life.retired.emplace_back();
+    retired.epoch = static_cast<uint64_t>(rows.Int(i, 0));
+    retired.revision = static_cast<uint64_t>(rows.Int(i, 1));
+    v1::Object object;
+    if (!object.ParseFromString(rows.Bytes(i, 2)) || !object.has_identity()) {
+      return absl::DataLossError(
+          absl::StrCat("row ", i, " of the retired identities of ", cluster.name, " holds no identity"));
+    }
+    retired.identity = std::move(*object.mutable_identity());
+  }
+  if (results[2].rows() > 0) {
+    life.epoch = static_cast<uint64_t>(results[2].Int(0, 0));
+    life.revision = static_cast<uint64_t>(results[2].Int(0, 1));
+    life.node = absl::StrCat(results[2].Bytes(0, 2), "/", results[2].Bytes(0, 3));
+  }
+  return life;
+}
+
 absl::StatusOr<StoredHead> BumpEpochOnce(Connection& connection, const ClusterRef& cluster,
                                          uint64_t unix_seconds) {
   Pipeline raise;

@@ -22,6 +22,7 @@ absl::StatusOr<std::vector<v1::Head>> ReadHeadsOnce(Connection& connection, uint
 absl::StatusOr<std::vector<LogRow>> ReadLogOnce(Connection& connection, const ClusterRef& cluster,
                                                 uint64_t after, size_t limit, size_t max_bytes);
 absl::StatusOr<v1::Snapshot> ReadSnapshotOnce(Connection& connection, const ClusterRef& cluster);
+absl::StatusOr<IdentityLife> ReadIdentityLifeOnce(Connection& connection, const ClusterRef& cluster);
 // Raises the epoch and makes the digest that of the objects that are there.
 absl::StatusOr<StoredHead> BumpEpochOnce(Connection& connection, const ClusterRef& cluster,
                                          uint64_t unix_seconds);

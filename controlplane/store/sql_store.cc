@@ -234,6 +234,13 @@ void SqlStore::ReadManifest(const ClusterRef& cluster, const ObjectKey& key, Exe
       std::move(done));
 }
 
+void SqlStore::ReadIdentityLife(const ClusterRef& cluster, Executor* executor, Callback<IdentityLife> done) {
+  Run<IdentityLife>(
+      absl::StrCat("reading the retired identities of ", cluster.name), options_.deadline, executor,
+      [cluster](Connection& connection) { return ReadIdentityLifeOnce(connection, cluster); },
+      std::move(done));
+}
+
 void SqlStore::WriteAgents(const ClusterRef& cluster, std::vector<v1::AgentStatus> agents, Executor* executor,
                            Done done) {
   RunDone(

@@ -52,6 +52,7 @@ class SqlStore final : public Store {
                    Callback<std::optional<std::string>> done) override;
   void ReadManifest(const ClusterRef& cluster, const ObjectKey& key, Executor* executor,
                     Callback<std::string> done) override;
+  void ReadIdentityLife(const ClusterRef& cluster, Executor* executor, Callback<IdentityLife> done) override;
   void WriteAgents(const ClusterRef& cluster, std::vector<v1::AgentStatus> agents, Executor* executor,
                    Done done) override;
   void Compact(const ClusterRef& cluster, uint64_t floor, absl::Time keep_requests_since, Executor* executor,

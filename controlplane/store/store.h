@@ -77,6 +77,23 @@ struct LogRow {
   std::string envelope;
 };
 
+// A number whose identity was deleted and that no other may have yet.
+struct RetiredIdentity {
+  v1::Identity identity;  // as it was
+  uint64_t epoch = 0;     // of the revision that deleted it
+  uint64_t revision = 0;
+};
+
+// What decides which retired numbers are free again.
+struct IdentityLife {
+  std::vector<RetiredIdentity> retired;
+  // What the least advanced registered node of the whole mesh has confirmed of the cluster; `node` is empty,
+  // and the numbers mean nothing, if no node is registered.
+  uint64_t epoch = 0;
+  uint64_t revision = 0;
+  std::string node;  // "cluster/node"
+};
+
 class Store {
  public:
   template <typename T>
@@ -110,6 +127,10 @@ class Store {
   // kNotFound if the object is unknown or did not come as a manifest.
   virtual void ReadManifest(const ClusterRef& cluster, const ObjectKey& key, Executor* executor,
                             Callback<std::string> done) = 0;
+
+  // Both of one snapshot of the database. Deleting an identity retires its number, an upsert takes it back.
+  virtual void ReadIdentityLife(const ClusterRef& cluster, Executor* executor,
+                                Callback<IdentityLife> done) = 0;
 
   // Agents' reports, coalesced by the caller: the newest row of each node wins, by (start_ms, sequence).
   virtual void WriteAgents(const ClusterRef& cluster, std::vector<v1::AgentStatus> agents, Executor* executor,

@@ -13,6 +13,7 @@ Replica::Outcome ClusterMirror::Apply(const Batch& batch) {
   if (with_index_) {
     for (const v1::Change& change : batch.changes.changes()) {
       const ObjectKey key = KeyOf(change);
+      if (key.kind == v1::KIND_IDENTITY) NoteIdentity(batch, change, mirror().Find(key.kind, key.key));
       index_.Replace(mirror().Find(key.kind, key.key),
                      change.op() == v1::Change::DELETE ? nullptr : &change.object());
     }
@@ -27,6 +28,14 @@ Replica::Outcome ClusterMirror::Apply(const Batch& batch) {
   TrimTail();
   Tell(&batch);
   return outcome;
+}
+
+void ClusterMirror::NoteIdentity(const Batch& batch, const v1::Change& change, const v1::Object* before) {
+  if (change.op() != v1::Change::DELETE) {
+    index_.mutable_retired()->Revive(change.object().identity().id());
+  } else if (before != nullptr) {
+    index_.mutable_retired()->Retire({before->identity(), batch.epoch, batch.revision});
+  }
 }
 
 absl::Status ClusterMirror::Load(const std::vector<v1::Snapshot>& parts) {

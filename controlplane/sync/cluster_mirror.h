@@ -54,6 +54,7 @@ class ClusterMirror {
   void Observe(std::function<void(const Batch* batch)> observer);
 
  private:
+  void NoteIdentity(const Batch& batch, const v1::Change& change, const v1::Object* before);
   void TrimTail();
   void Tell(const Batch* batch);
 

@@ -1,5 +1,6 @@
 #include "controlplane/writer/cluster_index.h"
 
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -47,7 +48,10 @@ void ClusterIndex::Replace(const v1::Object* before, const v1::Object* after) {
 }
 
 void ClusterIndex::Rebuild(const Mirror& mirror) {
+  RetiredNumbers retired = std::move(retired_);
   *this = ClusterIndex();
+  retired_ = std::move(retired);
+  retired_.Forget();
   for (const v1::Kind kind : {v1::KIND_NODE, v1::KIND_IDENTITY, v1::KIND_ENDPOINT, v1::KIND_POLICY}) {
     for (const auto& [key, stored] : mirror.All(kind)) {
       if (stored.object != nullptr) Add(*stored.object);
@@ -145,6 +149,13 @@ uint32_t ClusterIndex::HighestIdentity(uint32_t first, uint32_t count) const {
   if (it == numbers_.begin()) return 0;
   const uint32_t number = *std::prev(it);
   return number >= first ? number : 0;
+}
+
+uint32_t ClusterIndex::LowestFree(uint32_t first, uint32_t count) const {
+  for (uint32_t number = first; number < first + count; ++number) {
+    if (!numbers_.contains(number) && !retired_.Contains(number)) return number;
+  }
+  return 0;
 }
 
 uint64_t ClusterIndex::References(uint32_t identity) const {

@@ -9,6 +9,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/string_view.h"
+#include "controlplane/writer/retired_numbers.h"
 #include "replica/mirror.h"
 
 namespace trivium {
@@ -34,6 +35,16 @@ class ClusterIndex {
   uint32_t IdentityByForm(const std::string& form) const;
   // The highest identity number in use in [first, first + count); 0 if none is.
   uint32_t HighestIdentity(uint32_t first, uint32_t count) const;
+  // The lowest number in [first, first + count) that is neither in use nor retired; 0 if there is none.
+  uint32_t LowestFree(uint32_t first, uint32_t count) const;
+  size_t identities() const { return numbers_.size(); }
+  // Drafts read it alone; it moves with the revisions that are applied.
+  const RetiredNumbers& retired() const { return retired_; }
+  RetiredNumbers* mutable_retired() { return &retired_; }
+  // Where the search for a free number ended the last time: the next one goes on from there, round all of
+  // them.
+  uint32_t search_from() const { return search_from_; }
+  void set_search_from(uint32_t number) const { search_from_ = number; }
   // How many endpoints have it.
   uint64_t References(uint32_t identity) const;
 
@@ -49,6 +60,8 @@ class ClusterIndex {
   absl::flat_hash_map<uint32_t, std::string> nodes_;
   absl::flat_hash_map<std::string, uint32_t> identities_;
   std::set<uint32_t> numbers_;
+  RetiredNumbers retired_;
+  mutable uint32_t search_from_ = 0;
   absl::flat_hash_map<uint32_t, uint64_t> references_;
 };
 

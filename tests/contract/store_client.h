@@ -55,6 +55,9 @@ class StoreClient {
   absl::StatusOr<std::string> ReadManifest(const ClusterRef& c, const ObjectKey& key) {
     return Await<std::string>([&](auto done) { store_->ReadManifest(c, key, &executor_, done); });
   }
+  absl::StatusOr<IdentityLife> ReadIdentityLife(const ClusterRef& c) {
+    return Await<IdentityLife>([&](auto done) { store_->ReadIdentityLife(c, &executor_, done); });
+  }
   absl::Status WriteAgents(const ClusterRef& c, const std::vector<v1::AgentStatus>& agents) {
     return AwaitDone([&](auto done) { store_->WriteAgents(c, agents, &executor_, done); });
   }

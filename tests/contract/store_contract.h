@@ -426,4 +426,66 @@ TEST_P(StoreContract, RacingWritersMakeOneHistory) {
   EXPECT_GT(lost.load(), 0) << "nobody raced";
 }
 
+TEST_P(StoreContract, ADeletedIdentityIsKeptAsRetiredUntilItIsBack) {
+  v1::Object object = history_->RandomObject(v1::KIND_IDENTITY);
+  const ObjectKey key = KeyOf(object);
+  ASSERT_TRUE(client_->Commit(history_->Next({UpsertOf(object)})).ok());
+  EXPECT_TRUE(client_->ReadIdentityLife(kCluster)->retired.empty());
+  ASSERT_TRUE(client_->Commit(history_->Next({DeleteOf(key)})).ok());
+  const absl::StatusOr<IdentityLife> life = client_->ReadIdentityLife(kCluster);
+  ASSERT_TRUE(life.ok()) << life.status();
+  ASSERT_EQ(life->retired.size(), 1u);
+  EXPECT_EQ(life->retired[0].epoch, 1u);
+  EXPECT_EQ(life->retired[0].revision, 2u);
+  EXPECT_EQ(life->retired[0].identity.DebugString(), object.identity().DebugString());
+  // Deleting what is not there changes nothing of that.
+  ASSERT_TRUE(client_->Commit(history_->Next({DeleteOf(key)})).ok());
+  EXPECT_EQ(client_->ReadIdentityLife(kCluster)->retired[0].revision, 2u);
+  ASSERT_TRUE(client_->Commit(history_->Next({UpsertOf(object)})).ok());
+  EXPECT_TRUE(client_->ReadIdentityLife(kCluster)->retired.empty());
+}
+
+TEST_P(StoreContract, TheLeastAdvancedNodeOfAllClustersIsWhatIsConfirmed) {
+  EXPECT_EQ(client_->ReadIdentityLife(kCluster)->node, "");
+  const absl::StatusOr<StoredHead> other = client_->OpenCluster(kOther);
+  ASSERT_TRUE(other.ok());
+  RandomHistory others(kOther, *other, 2);
+  auto node = [](RandomHistory* history, const std::string& name, uint32_t number) {
+    v1::Object object = history->RandomObject(v1::KIND_NODE);
+    object.mutable_node()->set_name(name);
+    object.mutable_node()->set_number(number);
+    return UpsertOf(std::move(object));
+  };
+  ASSERT_TRUE(client_->Commit(history_->Next({node(history_.get(), "n1", 1)})).ok());
+  ASSERT_TRUE(client_->Commit(others.Next({node(&others, "g1", 1)})).ok());
+  auto report = [](const ClusterRef& cluster, const std::string& name, uint64_t sequence, uint64_t enforced) {
+    v1::AgentStatus status;
+    status.set_cluster(cluster.name);
+    status.set_node(name);
+    status.set_start_ms(1);
+    status.set_sequence(sequence);
+    v1::AppliedCluster* applied = status.add_applied();
+    applied->set_cluster("aws-euw2");
+    applied->set_epoch(1);
+    applied->set_received(enforced + 1);
+    applied->set_enforced(enforced);
+    applied->set_batch(Id128{1, 2}.ToBytes());
+    return status;
+  };
+  ASSERT_TRUE(client_->WriteAgents(kCluster, {report(kCluster, "n1", 1, 7)}).ok());
+  IdentityLife life = *client_->ReadIdentityLife(kCluster);
+  EXPECT_EQ(life.node, "gcp-euw2/g1") << "it has said nothing yet";
+  EXPECT_EQ(life.epoch, 0u);
+  ASSERT_TRUE(client_->WriteAgents(kOther, {report(kOther, "g1", 1, 5)}).ok());
+  life = *client_->ReadIdentityLife(kCluster);
+  EXPECT_EQ(life.node, "gcp-euw2/g1");
+  EXPECT_EQ(life.epoch, 1u);
+  EXPECT_EQ(life.revision, 5u);
+  // A node that is deleted is waited for no longer.
+  ASSERT_TRUE(client_->Commit(others.Next({DeleteOf(ObjectKey{v1::KIND_NODE, "g1"})})).ok());
+  life = *client_->ReadIdentityLife(kCluster);
+  EXPECT_EQ(life.node, "aws-euw2/n1");
+  EXPECT_EQ(life.revision, 7u);
+}
+
 }  // namespace trivium

@@ -20,7 +20,7 @@ TEST_F(ControlPlaneApiTest, StartsWithWhatEveryClusterHas) {
   ASSERT_EQ(clusters.get().items_size(), 1);
   EXPECT_EQ(clusters.get().items(0).object().object().cluster().id(), 1u);
   EXPECT_EQ(Get("ns", "default").get().items_size(), 1);
-  EXPECT_EQ(aws_->app->mirrors()->mesh()->mirror().All(v1::KIND_IDENTITY_BLOCK).size(), 2u);
+  EXPECT_EQ(aws_->app->mirrors()->mesh()->mirror().All(v1::KIND_IDENTITY_BLOCK).size(), 4u);
 }
 
 TEST_F(ControlPlaneApiTest, AppliedIsCommittedPublishedAndReadable) {

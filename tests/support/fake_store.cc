@@ -47,12 +47,20 @@ absl::Status CommitRows(const CommitRequest& request, absl::Time now, ClusterRow
   for (const v1::Change& change : batch.changes.changes()) {
     const ObjectKey key = KeyOf(change);
     if (change.op() == v1::Change::DELETE) {
-      rows->objects.erase(key);
+      const auto gone = rows->objects.find(key);
+      if (gone == rows->objects.end()) continue;
+      if (key.kind == v1::KIND_IDENTITY) {
+        const v1::Identity& identity = gone->second.object.identity();
+        rows->retired[identity.id()] = {identity, batch.epoch, batch.revision};
+      }
+      if (key.kind == v1::KIND_NODE) rows->agents.erase(key.key);
+      rows->objects.erase(gone);
       continue;
     }
     FakeDatabase::ObjectRow& row = rows->objects[key];
     row.revision = batch.revision;
     row.object = change.object();
+    if (key.kind == v1::KIND_IDENTITY) rows->retired.erase(row.object.identity().id());
   }
   for (const auto& [key, manifest] : request.manifests) {
     const auto it = rows->objects.find(key);
@@ -446,6 +454,40 @@ void FakeStore::ReadManifest(const ClusterRef& cluster, const ObjectKey& key, Ex
               absl::StrCat("no manifest of ", KindName(key.kind), " ", key.key, " in ", cluster.name));
         }
         return it->second.manifest;
+      },
+      std::move(done));
+}
+
+// How far that node is in the history of `cluster`.
+std::pair<uint64_t, uint64_t> Confirmed(const ClusterRows& rows, const std::string& node,
+                                        const std::string& cluster) {
+  const auto agent = rows.agents.find(node);
+  if (agent == rows.agents.end()) return {0, 0};
+  for (const v1::AppliedCluster& applied : agent->second.applied()) {
+    if (applied.cluster() == cluster) return {applied.epoch(), applied.enforced()};
+  }
+  return {0, 0};
+}
+
+void FakeStore::ReadIdentityLife(const ClusterRef& cluster, Executor* executor, Callback<IdentityLife> done) {
+  Run<IdentityLife>(
+      cluster.home, executor,
+      [cluster](FakeDatabase::Rows& rows) -> absl::StatusOr<IdentityLife> {
+        IdentityLife life;
+        TRIVIUM_ASSIGN_OR_RETURN(const ClusterRows* found, Find(cluster, &rows));
+        for (const auto& [id, retired] : found->retired) life.retired.push_back(retired);
+        for (const auto& [place, other] : rows) {
+          for (const auto& [key, row] : other.objects) {
+            if (key.kind != v1::KIND_NODE) continue;
+            const auto [epoch, revision] = Confirmed(other, key.key, cluster.name);
+            if (!life.node.empty() && std::tie(life.epoch, life.revision) <= std::tie(epoch, revision))
+              continue;
+            life.epoch = epoch;
+            life.revision = revision;
+            life.node = absl::StrCat(other.name, "/", key.key);
+          }
+        }
+        return life;
       },
       std::move(done));
 }

@@ -46,6 +46,7 @@ class FakeDatabase {
     std::map<ObjectKey, ObjectRow> objects;
     std::map<std::pair<Id128, std::string>, Request> requests;  // by id and actor
     std::vector<AuditRow> audit;
+    std::map<uint32_t, RetiredIdentity> retired;
     std::map<std::string, v1::AgentStatus> agents;  // by node
   };
   using Rows = std::map<std::pair<uint32_t, uint32_t>, ClusterRows>;  // by home and cluster_id
@@ -135,6 +136,7 @@ class FakeStore final : public Store {
                    Callback<std::optional<std::string>> done) override;
   void ReadManifest(const ClusterRef& cluster, const ObjectKey& key, Executor* executor,
                     Callback<std::string> done) override;
+  void ReadIdentityLife(const ClusterRef& cluster, Executor* executor, Callback<IdentityLife> done) override;
   void WriteAgents(const ClusterRef& cluster, std::vector<v1::AgentStatus> agents, Executor* executor,
                    Done done) override;
   void Compact(const ClusterRef& cluster, uint64_t floor, absl::Time keep_requests_since, Executor* executor,
