@@ -382,10 +382,23 @@ TEST_F(CommandsTest, StatusAsksEveryClusterAndSaysWhoIsSilent) {
   v1::Reply status;
   status.mutable_status()->set_instance("cp1");
   status.mutable_status()->add_clusters()->mutable_head()->set_cluster("aws-euw2");
-  bus_.answers = {Says(status), Refuses(absl::StatusCode::kInternal, "broken")};
+  v1::Reply seen;
+  seen.mutable_get()->add_items()->mutable_object()->mutable_object()->mutable_liveness()->set_cluster(
+      "gcp-euw2");
+  bus_.answers = {Says(status), Says(seen), Refuses(absl::StatusCode::kInternal, "broken")};
   EXPECT_EQ(Run({"status"}), kExitRefused);
   EXPECT_THAT(out(), HasSubstr("unreachable: gcp-euw2: broken"));
-  EXPECT_EQ(bus_.requests.size(), 2u);
+  EXPECT_THAT(out(), HasSubstr("down: cluster gcp-euw2, as aws-euw2 sees it"));
+  EXPECT_EQ(bus_.requests.size(), 3u);
+}
+
+TEST_F(CommandsTest, StatusOfAnOlderControlPlane) {
+  v1::Reply status;
+  status.mutable_status()->set_instance("cp1");
+  bus_.answers = {Says(status), Refuses(absl::StatusCode::kInvalidArgument, "unknown kind"), Says(status),
+                  Refuses(absl::StatusCode::kInvalidArgument, "unknown kind")};
+  EXPECT_EQ(Run({"status"}), kExitOk) << err();
+  EXPECT_THAT(out(), Not(HasSubstr("down")));
 }
 
 TEST_F(CommandsTest, AnEndpointNeedsAnAgent) {

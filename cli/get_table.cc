@@ -36,6 +36,8 @@ Columns Head(v1::Kind kind) {
               {"OVERLAY-IP", "MTU", "BOOT-ID", "REVISION"}};
     case v1::KIND_CLUSTER:
       return {{"NAME", "ID", "REGION", "POD-CIDRS"}, {"ADDRESS-SPACE", "REVISION"}};
+    case v1::KIND_LIVENESS:
+      return {{"CLUSTER", "NODE", "STATE", "REVISION"}, {"CHANGES"}};
     case v1::KIND_REGION:
       return {{"NAME", "HOME"}, {"REVISION"}};
     default:
@@ -149,6 +151,11 @@ Row RowOf(const v1::GetResult::Item& item, const GetView& view) {
               Cidrs(cluster.pod_cidrs()),
               absl::StrCat(cluster.address_space()),
               revision};
+    }
+    case v1::KIND_LIVENESS: {
+      const v1::Liveness& seen = object.liveness();
+      return {seen.cluster(), seen.node().empty() ? "(all)" : seen.node(), seen.alive() ? "up" : "down",
+              revision, absl::StrCat(seen.meta().generation())};
     }
     case v1::KIND_REGION:
       return {object.region().name(), absl::StrCat(object.region().home()), revision};

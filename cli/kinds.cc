@@ -22,6 +22,7 @@ constexpr KindInfo kKinds[] = {
     {v1::KIND_IDENTITY, "Identity", "identity", "identities", "id", "trivium/v1", false, false},
     {v1::KIND_NODE, "Node", "node", "nodes", "no", "trivium/v1", false, false},
     {v1::KIND_CLUSTER, "Cluster", "cluster", "clusters", "", "trivium/v1", false, true},
+    {v1::KIND_LIVENESS, "Liveness", "liveness", "liveness", "", "trivium/v1", false, false},
     {v1::KIND_REGION, "Region", "region", "regions", "", "trivium/v1", false, true},
 };
 

@@ -3,6 +3,7 @@
 #include <memory>
 #include <ostream>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "base/status.h"
@@ -17,11 +18,26 @@ struct Options {
   std::string output;
 };
 
-absl::StatusOr<v1::StatusResult> Ask(Session* session, const Context& context, absl::Duration timeout) {
+absl::StatusOr<v1::StatusResult> Ask(Session* session, const Context& context, absl::Duration timeout,
+                                     std::vector<v1::Liveness>* down) {
   TRIVIUM_ASSIGN_OR_RETURN(const std::unique_ptr<Connection> connection, session->connect(context));
   v1::Request request;
   request.mutable_status();
   TRIVIUM_ASSIGN_OR_RETURN(v1::Reply reply, connection->client().Call(std::move(request), timeout));
+  v1::Request get;
+  get.mutable_get()->set_kind("Liveness");
+  // A control plane of an older version knows no such kind: it has observed nothing.
+  const absl::StatusOr<v1::Reply> seen = connection->client().Call(std::move(get), timeout);
+  if (!seen.ok() && !absl::IsInvalidArgument(seen.status())) return seen.status();
+  if (seen.ok()) {
+    for (const v1::GetResult::Item& item : seen->get().items()) {
+      const v1::Liveness& liveness = item.object().object().liveness();
+      if (!liveness.alive()) down->push_back(liveness);
+    }
+    std::sort(down->begin(), down->end(), [](const v1::Liveness& a, const v1::Liveness& b) {
+      return std::tie(a.cluster(), a.node()) < std::tie(b.cluster(), b.node());
+    });
+  }
   return std::move(*reply.mutable_status());
 }
 
@@ -48,7 +64,8 @@ absl::StatusOr<int> Status(Session* session, const Options& options) {
   std::vector<StatusAnswer> answers;
   int exit = kExitOk;
   for (const Context& context : contexts) {
-    answers.push_back({context.cluster, Ask(session, context, timeout)});
+    StatusAnswer& answer = answers.emplace_back(StatusAnswer{context.cluster, absl::UnknownError(""), {}});
+    answer.result = Ask(session, context, timeout, &answer.down);
     if (!answers.back().result.ok()) exit = ExitCodeFor(answers.back().result.status());
   }
   const absl::Time now = session->clock->Now();

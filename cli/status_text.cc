@@ -118,6 +118,12 @@ std::string ClusterTable(const Mesh& mesh, const std::vector<StatusAnswer>& answ
   return table.ToString();
 }
 
+// "node gcp/n1" or "cluster gcp".
+std::string ObservedName(const v1::Liveness& seen) {
+  return seen.node().empty() ? absl::StrCat("cluster ", seen.cluster())
+                             : absl::StrCat("node ", seen.cluster(), "/", seen.node());
+}
+
 }  // namespace
 
 std::string StatusText(const std::vector<StatusAnswer>& answers, absl::Time now, bool wide,
@@ -149,6 +155,13 @@ std::string StatusText(const std::vector<StatusAnswer>& answers, absl::Time now,
     absl::StrAppend(&out, "\n", table.ToString());
   }
 
+  bool first = true;
+  for (const StatusAnswer& answer : answers) {
+    for (const v1::Liveness& seen : answer.down) {
+      absl::StrAppend(&out, std::exchange(first, false) ? "\n" : "", style.Bad("down"), ": ",
+                      ObservedName(seen), ", as ", answer.cluster, " sees it\n");
+    }
+  }
   for (const StatusAnswer& answer : answers) {
     if (!answer.result.ok()) {
       absl::StrAppend(&out, out.empty() ? "" : "\n", style.Bad("unreachable"), ": ", answer.cluster, ": ",
@@ -163,6 +176,7 @@ Json StatusJson(const std::vector<StatusAnswer>& answers, absl::Time now) {
   Json out = {{"inStep", false},
               {"clusters", Json::array()},
               {"agents", Json::array()},
+              {"down", Json::array()},
               {"unreachable", Json::array()}};
   bool in_step = true;
   for (const auto& [name, status] : mesh.clusters) {
@@ -184,6 +198,10 @@ Json StatusJson(const std::vector<StatusAnswer>& answers, absl::Time now) {
     out["agents"].push_back(std::move(json));
   }
   for (const StatusAnswer& answer : answers) {
+    for (const v1::Liveness& seen : answer.down) {
+      out["down"].push_back(
+          {{"observer", answer.cluster}, {"cluster", seen.cluster()}, {"node", seen.node()}});
+    }
     if (!answer.result.ok()) {
       in_step = false;
       out["unreachable"].push_back(

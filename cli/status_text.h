@@ -16,10 +16,11 @@ namespace trivium::cli {
 struct StatusAnswer {
   std::string cluster;
   absl::StatusOr<v1::StatusResult> result;
+  std::vector<v1::Liveness> down;  // what that cluster sees down
 };
 
 // Regions and clusters with their heads, then every agent and how far behind the newest known head of each
-// cluster it is. Wide: one line for each agent and cluster.
+// cluster it is, and what is down as each cluster sees it. Wide: one line for each agent and cluster.
 std::string StatusText(const std::vector<StatusAnswer>& answers, absl::Time now, bool wide,
                        const Style& style);
 // The same for programs. "inStep": everybody asked has answered, and every node of theirs enforces every head

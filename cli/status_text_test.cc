@@ -66,7 +66,7 @@ std::vector<StatusAnswer> Answers() {
   Apply(broken, "aws", 42);
   Apply(broken, "gcp", 15)->set_problem("policy map full");
   AddAgent(own, "n3", absl::Minutes(5));
-  return {{"aws", aws}, {"gcp", gcp}, {"azure", absl::UnavailableError("nobody answers")}};
+  return {{"aws", aws, {}}, {"gcp", gcp, {}}, {"azure", absl::UnavailableError("nobody answers"), {}}};
 }
 
 TEST(StatusTextTest, ShowsHeadsAndHowFarEachAgentIsBehind) {
@@ -93,6 +93,22 @@ TEST(StatusTextTest, WideHasALineForEachAgentAndCluster) {
   EXPECT_NE(text.find("gcp       n2      gcp   15         15         17     2        policy map full\n"),
             std::string::npos)
       << text;
+}
+
+TEST(StatusTextTest, SaysWhatIsDownAndWhoSeesIt) {
+  std::vector<StatusAnswer> answers = Answers();
+  v1::Liveness seen;
+  seen.set_cluster("azure");
+  answers[0].down.push_back(seen);
+  seen.set_cluster("gcp");
+  seen.set_node("n3");
+  answers[1].down.push_back(seen);
+  const std::string text = StatusText(answers, kNow, false, {});
+  EXPECT_NE(text.find("\ndown: cluster azure, as aws sees it\ndown: node gcp/n3, as gcp sees it\n"),
+            std::string::npos)
+      << text;
+  EXPECT_EQ(StatusJson(answers, kNow)["down"].size(), 2u);
+  EXPECT_EQ(StatusJson(answers, kNow)["down"][1]["observer"], "gcp");
 }
 
 TEST(StatusTextTest, AnotherEpochIsWhollyBehind) {

@@ -48,10 +48,18 @@ IdentityKeeper::Options KeeperOptionsOf(const ControlPlaneConfig& config) {
   return options;
 }
 
+// Reports and beacons come at least once a second; what is left of the time is for them to be late, and for
+// the commit.
+LivenessDetector::Options DetectorOptionsOf(const ControlPlaneConfig& config) {
+  LivenessDetector::Options options;
+  options.silence = absl::Milliseconds(config.liveness_ms) * 0.7;
+  return options;
+}
+
 Publisher::Options PublisherOptionsOf(const ControlPlaneConfig& config) {
   Publisher::Options options;
   options.region = config.region;
-  options.instance = config.instance;
+  options.principal = config.Principal();
   options.beacon_every = absl::Milliseconds(config.beacon_ms);
   options.beacon_patience = options.beacon_every * 0.8;
   return options;
@@ -76,8 +84,17 @@ App::App(const ControlPlaneConfig& config, Drivers drivers)
       agents_(mirrors_.own(), drivers.store, drivers.executor, drivers.clock),
       identities_(mirrors_.own(), drivers.store, drivers.executor, drivers.clock, KeeperOptionsOf(config),
                   [this](std::vector<uint32_t> numbers) { RetireIdentities(std::move(numbers)); }),
+      mover_(mirrors_.own(), &planner_, drivers.executor,
+             [this](NamespaceMover::Plan plan, Writer::Answer answer) {
+               Submit(&writer_, "move-endpoints", std::move(plan), std::move(answer));
+             }),
+      liveness_(config.instance, PlannerConfigOf(config), mirrors_.own(), drivers.executor, drivers.clock,
+                drivers.random, DetectorOptionsOf(config),
+                [this](LivenessObserver::Plan plan, Writer::Answer answer) {
+                  Submit(&writer_, "observe", std::move(plan), std::move(answer));
+                }),
       reader_(config.instance, &mirrors_, &agents_, &publisher_, drivers.store, drivers.executor),
-      waiter_(mirrors_.own(), &agents_, drivers.executor),
+      waiter_(mirrors_.own(), &agents_, drivers.executor, [this] { return mover_.settled(); }),
       api_(&planner_, &writer_, &reader_, &waiter_, drivers.bus, drivers.executor, drivers.clock),
       snapshots_(config.instance, drivers.clock, drivers.random, SnapshotCache::Options()),
       sync_(config.instance, &mirrors_, drivers.store, drivers.bus, drivers.executor, &snapshots_,
@@ -93,8 +110,11 @@ App::App(const ControlPlaneConfig& config, Drivers drivers)
   mirrors_.mesh_follower()->OnRestore(
       [this](Follower::Done done) { HandleRestore(mirrors_.mesh(), std::move(done)); });
   agents_.Observe([this, alive = alive_.Watch()](const v1::AgentStatus& status) {
-    if (!alive.expired()) WatchClaims(status);
+    if (alive.expired()) return;
+    WatchClaims(status);
+    liveness_.OnReport(status);
   });
+  mirrors_.ObserveBeacons([this](const v1::Heads& heads) { liveness_.OnBeacon(heads); });
 }
 
 void App::Start(absl::AnyInvocable<void(absl::Status)> started) {
@@ -130,7 +150,9 @@ void App::ListenToFeed() {
     OpenMesh();
   });
   drivers_.bus->WatchState(drivers_.executor, [this, alive = alive_.Watch()](Bus::State state) {
-    if (!alive.expired() && state == Bus::State::kConnected && !listening_) FlushFeed();
+    if (alive.expired()) return;
+    liveness_.OnBus(state == Bus::State::kConnected);
+    if (state == Bus::State::kConnected && !listening_) FlushFeed();
   });
 }
 
@@ -266,6 +288,8 @@ void App::Serve() {
   }
   publisher_.StartBeacons();
   identities_.Start();
+  mover_.Start();
+  liveness_.Start();
   const Position& at = mirrors_.own()->position();
   spdlog::info("serving cluster={} instance={} version={} epoch={} revision={}", config_.cluster,
                config_.instance, kVersion, at.epoch, at.revision);
@@ -324,8 +348,7 @@ void App::RetireIdentities(std::vector<uint32_t> numbers) {
       },
       [](const v1::Reply& reply) {
         // The next check finds what is left to do.
-        if (reply.code() != 0)
-          spdlog::warn("cannot retire identities error=\"{}\"", reply.message());
+        if (reply.code() != 0) spdlog::warn("cannot retire identities error=\"{}\"", reply.message());
       });
 }
 

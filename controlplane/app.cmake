@@ -2,7 +2,8 @@
 trivium_library(controlplane
   SOURCES app.cc config.cc
           api/reader.cc api/server.cc api/waiter.cc
-          identity/identity_keeper.cc
+          identity/identity_keeper.cc identity/namespace_mover.cc
+          liveness/detector.cc liveness/observer.cc
           publisher/publisher.cc
           status/agent_table.cc
           sync/cluster_mirror.cc sync/follower.cc sync/mirrors.cc sync/snapshot_cache.cc sync/sync_server.cc
@@ -24,5 +25,5 @@ trivium_test(writer_test LABEL unit
   DEPS controlplane fake_store)
 
 trivium_test(controlplane_test LABEL unit
-  SOURCES config_test.cc sync/follower_test.cc
+  SOURCES config_test.cc liveness/detector_test.cc sync/follower_test.cc
   DEPS controlplane fake_bus fake_store)

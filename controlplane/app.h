@@ -20,6 +20,8 @@
 #include "controlplane/api/waiter.h"
 #include "controlplane/config.h"
 #include "controlplane/identity/identity_keeper.h"
+#include "controlplane/identity/namespace_mover.h"
+#include "controlplane/liveness/observer.h"
 #include "controlplane/publisher/publisher.h"
 #include "controlplane/status/agent_table.h"
 #include "controlplane/store/store.h"
@@ -62,6 +64,8 @@ class App {
   Publisher* publisher() { return &publisher_; }
   AgentTable* agents() { return &agents_; }
   const IdentityKeeper& identities() const { return identities_; }
+  const NamespaceMover& mover() const { return mover_; }
+  const LivenessObserver& liveness() const { return liveness_; }
 
  private:
   using Next = void (App::*)();
@@ -98,6 +102,8 @@ class App {
   Planner planner_;
   AgentTable agents_;
   IdentityKeeper identities_;
+  NamespaceMover mover_;
+  LivenessObserver liveness_;
   Reader reader_;
   Waiter waiter_;
   ApiServer api_;

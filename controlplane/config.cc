@@ -76,7 +76,7 @@ absl::StatusOr<ControlPlaneConfig> ControlPlaneConfig::Parse(absl::string_view t
   TRIVIUM_ASSIGN_OR_RETURN(const YamlSection top, YamlSection::Parse(text, path));
   TRIVIUM_RETURN_IF_ERROR(
       top.Allow({"instance", "cluster", "cluster_id", "region", "address_space", "pod_cidrs", "nats", "sql",
-                 "log_level", "beacon_ms", "identity_grace_s", "identities_ahead"}));
+                 "log_level", "beacon_ms", "identity_grace_s", "identities_ahead", "liveness_ms"}));
   ControlPlaneConfig config;
   TRIVIUM_RETURN_IF_ERROR(NameAt(top, "instance", &config.instance));
   TRIVIUM_RETURN_IF_ERROR(NameAt(top, "cluster", &config.cluster));
@@ -87,6 +87,7 @@ absl::StatusOr<ControlPlaneConfig> ControlPlaneConfig::Parse(absl::string_view t
   TRIVIUM_RETURN_IF_ERROR(ReadPodCidrs(top, &config.pod_cidrs));
   TRIVIUM_RETURN_IF_ERROR(top.OptionalText("log_level", &config.log_level));
   TRIVIUM_RETURN_IF_ERROR(top.OptionalNumber("beacon_ms", 100, 10'000, &config.beacon_ms));
+  TRIVIUM_RETURN_IF_ERROR(top.OptionalNumber("liveness_ms", 3000, 600'000, &config.liveness_ms));
   TRIVIUM_RETURN_IF_ERROR(top.OptionalNumber("identity_grace_s", 1, 7 * 86'400, &config.identity_grace_s));
   TRIVIUM_RETURN_IF_ERROR(top.OptionalNumber("identities_ahead", 256, 65'536, &config.identities_ahead));
 

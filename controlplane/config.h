@@ -36,6 +36,7 @@ struct ControlPlaneConfig {
   std::string sql_user;
   std::string log_level = "info";
   uint64_t beacon_ms = 500;
+  uint64_t liveness_ms = 5000;       // what dies is known to be dead after that time
   uint64_t identity_grace_s = 900;   // how long an identity without endpoints is kept
   uint64_t identities_ahead = 1024;  // numbers that are leased before they are needed
 

@@ -55,6 +55,9 @@ TEST(ConfigTest, WhatIsWrongIsNamed) {
   EXPECT_THAT(message(", key: x.key", ""), HasSubstr("all of ca, cert and key"));
   EXPECT_THAT(message("database: trivium, ", ""), HasSubstr("database"));
   EXPECT_THAT(message("log_level: info", "beacon_ms: 5"), HasSubstr("beacon_ms"));
+  EXPECT_THAT(message("log_level: info", "liveness_ms: 5"), HasSubstr("liveness_ms"));
+  EXPECT_THAT(message("log_level: info", "identity_grace_s: 0"), HasSubstr("identity_grace_s"));
+  EXPECT_THAT(message("log_level: info", "identities_ahead: 5"), HasSubstr("identities_ahead"));
   EXPECT_THAT(message("user: trivium_writer", "user: trivium_writer, regions: [\"x\"]"),
               HasSubstr("<home>=<name>"));
   EXPECT_THAT(message("user: trivium_writer", "user: trivium_writer, regions: [\"1=aws\"]"),

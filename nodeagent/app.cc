@@ -31,7 +31,7 @@ bool KeepAll(v1::Kind) { return true; }
 // Of other clusters: what the maps need.
 bool KeepRemote(v1::Kind kind) {
   return kind == v1::KIND_NODE || kind == v1::KIND_IDENTITY || kind == v1::KIND_ENDPOINT ||
-         kind == v1::KIND_CLUSTER;
+         kind == v1::KIND_CLUSTER || kind == v1::KIND_LIVENESS;
 }
 
 Pipeline::Options PipelineOptions(const AgentConfig& config) {

@@ -8,8 +8,8 @@
 
 namespace trivium {
 
-Waiter::Waiter(ClusterMirror* mirror, AgentTable* agents, Executor* executor)
-    : mirror_(mirror), agents_(agents), executor_(executor) {
+Waiter::Waiter(ClusterMirror* mirror, AgentTable* agents, Executor* executor, std::function<bool()> settled)
+    : mirror_(mirror), agents_(agents), executor_(executor), settled_(std::move(settled)) {
   agents_->Observe([this, alive = alive_.Watch()](const v1::AgentStatus&) {
     if (!alive.expired()) Check();
   });
@@ -46,11 +46,19 @@ v1::Reply Waiter::Judge(const v1::WaitRequest& request) const {
   }
   // A revision that this mirror has not seen yet may register further nodes.
   const bool known = request.epoch() == at.epoch && request.revision() <= at.revision;
-  result->set_done(known && result->laggards().empty());
+  result->set_done(known && settled_() && result->laggards().empty());
   return reply;
 }
 
-void Waiter::Wait(const v1::WaitRequest& request, absl::Duration timeout, Answer answer) {
+void Waiter::Extend(v1::WaitRequest* request) const {
+  const Position& at = mirror_->position();
+  if (settled_() || request->epoch() != at.epoch || request->revision() > at.revision) return;
+  request->set_revision(at.revision);
+}
+
+void Waiter::Wait(const v1::WaitRequest& wanted, absl::Duration timeout, Answer answer) {
+  v1::WaitRequest request = wanted;
+  Extend(&request);
   const v1::Reply now = Judge(request);
   if (now.code() != 0 || now.wait().done()) return answer(now);
   const auto it = waits_.insert(waits_.end(), One{request, Executor::kNoTimer, std::move(answer)});
@@ -64,6 +72,7 @@ void Waiter::Wait(const v1::WaitRequest& request, absl::Duration timeout, Answer
 
 void Waiter::Check() {
   for (auto it = waits_.begin(); it != waits_.end();) {
+    Extend(&it->request);
     const v1::Reply reply = Judge(it->request);
     if (reply.code() == 0 && !reply.wait().done()) {
       ++it;

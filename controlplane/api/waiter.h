@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <list>
 
 #include "absl/functional/any_invocable.h"
@@ -18,8 +19,10 @@ class Waiter {
  public:
   using Answer = absl::AnyInvocable<void(const v1::Reply&)>;
 
-  // No pointer is owned.
-  Waiter(ClusterMirror* mirror, AgentTable* agents, Executor* executor);
+  // `settled`: whether everything that earlier revisions entail is in revisions too
+  // (identity/namespace_mover.h); as long as it is not, a wait goes on for what is committed meanwhile. No
+  // pointer is owned.
+  Waiter(ClusterMirror* mirror, AgentTable* agents, Executor* executor, std::function<bool()> settled);
 
   void Wait(const v1::WaitRequest& request, absl::Duration timeout, Answer answer);
   size_t waiting() const { return waits_.size(); }
@@ -36,9 +39,13 @@ class Waiter {
   v1::Reply Judge(const v1::WaitRequest& request) const;
   void Check();
 
+  // Raises what is waited for as long as consequences of it are still to come.
+  void Extend(v1::WaitRequest* request) const;
+
   ClusterMirror* const mirror_;
   AgentTable* const agents_;
   Executor* const executor_;
+  const std::function<bool()> settled_;
   std::list<One> waits_;
   Alive alive_;
 };

@@ -232,18 +232,34 @@ const Statement kReleaseSchemaLock = {"release_schema_lock", R"(
 UPDATE schema_lock SET expires_at = now() WHERE id = 1 AND holder = $1::TEXT
 )"};
 
+const Statement kCreateSchemaWorksWith = {"create_schema_works_with", R"(
+CREATE TABLE IF NOT EXISTS schema_works_with (
+  number INT8 NOT NULL,
+  works_with INT8 NOT NULL,
+  PRIMARY KEY (number)
+)
+)"};
+
 const Statement kReadSchemaMigrations = {"read_schema_migrations", R"(
-SELECT number, name, checksum FROM schema_migrations ORDER BY number
+SELECT m.number, m.name, m.checksum, COALESCE(w.works_with, m.number)
+  FROM schema_migrations AS m LEFT JOIN schema_works_with AS w ON w.number = m.number
+ ORDER BY m.number
 )"};
 
 const Statement kRecordSchemaMigration = {"record_schema_migration", R"(
 INSERT INTO schema_migrations (number, name, checksum) VALUES ($1::INT8, $2::TEXT, $3::TEXT)
 )"};
 
+const Statement kRecordWorksWith = {"record_works_with", R"(
+INSERT INTO schema_works_with (number, works_with) VALUES ($1::INT8, $2::INT8)
+ON CONFLICT (number) DO UPDATE SET works_with = excluded.works_with
+)"};
+
 const std::vector<const Statement*>& OfMigrations() {
   static const auto* const all = new std::vector<const Statement*>{
-      &kCreateSchemaMigrations, &kCreateSchemaLock,     &kInsertSchemaLock,      &kTakeSchemaLock,
-      &kReleaseSchemaLock,      &kReadSchemaMigrations, &kRecordSchemaMigration,
+      &kCreateSchemaMigrations, &kCreateSchemaLock,      &kInsertSchemaLock,
+      &kTakeSchemaLock,         &kReleaseSchemaLock,     &kReadSchemaMigrations,
+      &kRecordSchemaMigration,  &kCreateSchemaWorksWith, &kRecordWorksWith,
   };
   return *all;
 }

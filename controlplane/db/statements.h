@@ -107,12 +107,14 @@ extern const Statement kReadLiveness;
 // The migrator's own (migrate/migrator.h): run unprepared, since their tables may not be there yet; their
 // parameters are numbered from $1 alone.
 extern const Statement kCreateSchemaMigrations;
+extern const Statement kCreateSchemaWorksWith;
 extern const Statement kCreateSchemaLock;
 extern const Statement kInsertSchemaLock;
 extern const Statement kTakeSchemaLock;
 extern const Statement kReleaseSchemaLock;
 extern const Statement kReadSchemaMigrations;
 extern const Statement kRecordSchemaMigration;
+extern const Statement kRecordWorksWith;
 
 // What each connection of the store prepares: all of the above but the migrator's.
 const std::vector<const Statement*>& All();

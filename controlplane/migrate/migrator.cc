@@ -23,6 +23,7 @@ namespace trivium {
 namespace {
 
 constexpr char kReplaces[] = "-- replaces: ";
+constexpr char kWorksWith[] = "-- works with: ";
 constexpr char kRegionOfHome[] = "{{region_of_home}}";
 
 std::string ToString(absl::string_view view) { return std::string(view); }
@@ -74,6 +75,16 @@ absl::StatusOr<Migration> Parse(const MigrationFile& file, const RegionNames& re
   const std::pair<absl::string_view, absl::string_view> first =
       absl::StrSplit(file.sql, absl::MaxSplits('\n', 1));
   if (!absl::StartsWith(first.first, kReplaces)) return refuse("the first line is not \"-- replaces: ...\"");
+  migration.works_with = migration.number;
+  const std::pair<absl::string_view, absl::string_view> second =
+      absl::StrSplit(first.second, absl::MaxSplits('\n', 1));
+  if (absl::StartsWith(second.first, kWorksWith)) {
+    const absl::string_view name = absl::StripAsciiWhitespace(absl::StripPrefix(second.first, kWorksWith));
+    if (!absl::SimpleAtoi(name.substr(0, 4), &migration.works_with) || migration.works_with < 1 ||
+        migration.works_with > migration.number) {
+      return refuse("\"-- works with:\" names no migration before it");
+    }
+  }
   migration.replaces = ToString(absl::StripAsciiWhitespace(absl::StripPrefix(first.first, kReplaces)));
   migration.checksum =
       absl::StrFormat("%016x", static_cast<uint64_t>(XXH3_64bits(file.sql.data(), file.sql.size())));
@@ -95,6 +106,7 @@ struct Applied {
   int64_t number;
   std::string name;
   std::string checksum;
+  int64_t works_with;
 };
 
 // The rows of schema_migrations; none if there is no such table yet.
@@ -106,18 +118,20 @@ absl::StatusOr<std::vector<Applied>> ReadApplied(Connection& connection) {
   TRIVIUM_RETURN_IF_ERROR(results.status());
   const SqlResult& rows = results->front();
   for (int i = 0; i < rows.rows(); ++i) {
-    applied.push_back({rows.Int(i, 0), rows.Bytes(i, 1), rows.Bytes(i, 2)});
+    applied.push_back({rows.Int(i, 0), rows.Bytes(i, 1), rows.Bytes(i, 2), rows.Int(i, 3)});
   }
   return applied;
 }
 
-// What was applied must be a prefix of what this program knows.
+// What was applied must be a prefix of what this program knows, but for newer ones that work with it.
 absl::Status CheckPrefix(const std::vector<Applied>& applied, const std::vector<Migration>& known) {
   for (size_t i = 0; i < applied.size(); ++i) {
     if (i >= known.size()) {
-      return absl::FailedPreconditionError(absl::StrCat(
-          "the database's schema is newer than this program: it has ", applied[i].name,
-          ", the program ends at ", known.empty() ? "nothing" : known.back().name, "; run a newer program"));
+      if (!known.empty() && applied[i].works_with <= known.back().number) continue;
+      return absl::FailedPreconditionError(
+          absl::StrCat("the database's schema is newer than this program: it has ", applied[i].name,
+                       ", which does not work with it; the program ends at ",
+                       known.empty() ? "nothing" : known.back().name, "; run a newer program"));
     }
     if (applied[i].name != known[i].name || applied[i].checksum != known[i].checksum) {
       return absl::FailedPreconditionError(absl::StrCat(
@@ -162,8 +176,8 @@ class Attempt {
   // Two migrators may create one table at the same time; PostgreSQL then refuses one of them in its
   // catalogue.
   absl::Status MakeTables() {
-    for (const Statement* statement :
-         {&sql::kCreateSchemaMigrations, &sql::kCreateSchemaLock, &sql::kInsertSchemaLock}) {
+    for (const Statement* statement : {&sql::kCreateSchemaMigrations, &sql::kCreateSchemaWorksWith,
+                                       &sql::kCreateSchemaLock, &sql::kInsertSchemaLock}) {
       const absl::Status made = RunOne(*statement).status();
       const std::string state = SqlStateOf(made);
       // By how far it had come: its type's name, the table's, or the index entry of either.
@@ -196,6 +210,8 @@ class Attempt {
         TRIVIUM_RETURN_IF_ERROR(
             Annotate(ran, absl::StrCat("migration ", migration.name, ", statement ", n + 1)));
       }
+      TRIVIUM_RETURN_IF_ERROR(
+          RunOne(sql::kRecordWorksWith, Params().Int(migration.number).Int(migration.works_with)).status());
       TRIVIUM_RETURN_IF_ERROR(
           RunOne(sql::kRecordSchemaMigration,
                  Params().Int(migration.number).Text(migration.name).Text(migration.checksum))

@@ -25,6 +25,9 @@ struct Migration {
   std::string name;      // "0001_revisions"
   std::string replaces;  // its predecessor's name, "nothing" for the first
   std::string checksum;
+  // Programs that end at this number or later may run on the schema although they do not know the migration:
+  // its own number, unless its second line says "-- works with: NNNN_words".
+  int64_t works_with = 0;
   std::vector<std::string> statements;
 };
 
@@ -46,11 +49,12 @@ struct MigrateOptions {
   absl::Duration patience = absl::Seconds(120);  // for servers that do not answer and others' leases
 };
 
-// OK once the database has exactly the schema of `files`. kFailedPrecondition if it is newer, or was made by
-// other migrations.
+// OK once the database has the schema of `files`. kFailedPrecondition if it was made by other migrations, or
+// has newer ones, unless all of those say that they work with this program.
 absl::Status Migrate(const MigrateOptions& options, const std::vector<MigrationFile>& files, Random* random);
 
-// kFailedPrecondition unless the schema is exactly that of `files`: how every other start-up begins.
+// kFailedPrecondition unless the schema is that of `files`, or a newer one that works with it: how every
+// other start-up begins.
 absl::Status CheckSchema(Connection& connection, const std::vector<MigrationFile>& files,
                          const RegionNames& regions);
 

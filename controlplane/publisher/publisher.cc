@@ -43,7 +43,7 @@ void Publisher::Beacon() {
   auto round = std::make_shared<Round>();
   round->missing = homes_();
   round->heads.set_region(options_.region);
-  round->heads.set_instance(options_.instance);
+  round->heads.set_instance(options_.principal);
   for (const uint32_t home : homes_()) {
     if (!asking_.insert(home).second) continue;
     store_->ReadHeads(
@@ -75,7 +75,7 @@ void Publisher::Close(const std::shared_ptr<Round>& round) {
   silent_ = round->missing;
   sql_up_ = silent_.empty();
   on_heads_(round->heads);
-  if (round->heads.heads().empty()) return;
+  // Without heads too: it says that this instance lives.
   const absl::Status status = bus_->Publish(subjects::kHeads, round->heads.SerializeAsString());
   if (status.ok()) ++counters_.beacons;
 }

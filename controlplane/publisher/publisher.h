@@ -20,7 +20,7 @@ class Publisher {
  public:
   struct Options {
     std::string region;
-    std::string instance;
+    std::string principal;  // "<cluster>:cp:<instance>": whose beacon it is
     absl::Duration beacon_every = absl::Milliseconds(500);
     // A region that has not answered by then is left out of this beacon.
     absl::Duration beacon_patience = absl::Milliseconds(400);

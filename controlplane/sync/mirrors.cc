@@ -65,7 +65,10 @@ std::string Mirrors::RegionOf(const std::string& cluster) const {
 void Mirrors::OnFeed(const Message& message) {
   if (message.subject == subjects::kHeads) {
     v1::Heads heads;
-    if (heads.ParseFromString(message.payload)) return OnHeads(heads);
+    if (heads.ParseFromString(message.payload)) {
+      if (on_beacon_ != nullptr) on_beacon_(heads);
+      return OnHeads(heads);
+    }
     ++malformed_;
     spdlog::warn("malformed heads bytes={}", message.payload.size());
     return;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -44,6 +45,9 @@ class Mirrors {
   void OnFeed(const Message& message);
   void OnHeads(const v1::Heads& heads);
 
+  // Called with every beacon that comes over the bus, before its heads are looked at.
+  void ObserveBeacons(std::function<void(const v1::Heads&)> observer) { on_beacon_ = std::move(observer); }
+
   // Messages that were no batch, or of another cluster than their subject says.
   uint64_t malformed() const { return malformed_; }
 
@@ -59,6 +63,7 @@ class Mirrors {
   std::map<std::string, std::unique_ptr<Entry>> entries_;
   Entry* mesh_ = nullptr;
   Entry* own_ = nullptr;
+  std::function<void(const v1::Heads&)> on_beacon_;
   uint64_t malformed_ = 0;
 };
 

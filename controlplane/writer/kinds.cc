@@ -31,6 +31,7 @@ constexpr Row kRows[] = {
     {v1::KIND_IDENTITY, "Identity", false, {"identity", "identities", "id", "ids"}},
     {v1::KIND_NODE, "Node", false, {"node", "nodes", "no", "no"}},
     {v1::KIND_CLUSTER, "Cluster", false, {"cluster", "clusters", "cluster", "clusters"}},
+    {v1::KIND_LIVENESS, "Liveness", false, {"liveness", "liveness", "liveness", "liveness"}},
     {v1::KIND_REGION, "Region", false, {"region", "regions", "region", "regions"}},
 };
 

@@ -16,7 +16,13 @@ absl::StatusOr<Planned> PlanAddEndpoint(const PlanContext& context, const v1::Ad
 absl::StatusOr<Planned> PlanRemoveEndpoint(const PlanContext& context,
                                            const v1::RemoveEndpointRequest& request);
 
-// Gives the endpoints of `ns` the identities that follow from its present labels.
-absl::Status ReidentifyNamespace(const PlanContext& context, const v1::Namespace& ns);
+// How many changes the pieces hold in which a namespace's endpoints move to new identities, so that others'
+// changes fit beside them.
+inline constexpr size_t kMovesInOnePiece = 200;
+
+// Gives endpoints of `ns` the identities that follow from its present labels, until the draft holds `changes`
+// changes. What does not fit is left to the next piece: each endpoint has its old identity or its new one,
+// and which one is right follows from its present one and the namespace alone.
+absl::Status ReidentifyNamespace(const PlanContext& context, const v1::Namespace& ns, size_t changes);
 
 }  // namespace trivium

@@ -107,7 +107,10 @@ absl::Status ApplyOne(const PlanContext& context, const Document& document, v1::
   planned->audit.push_back(AuditOf(context.caller, "apply", key, document.parsed.text));
   const v1::Namespace ns = object.namespace_();
   context.draft->Upsert(std::move(object));
-  if (key.kind == v1::KIND_NAMESPACE && before != nullptr) return ReidentifyNamespace(context, ns);
+  if (key.kind == v1::KIND_NAMESPACE && before != nullptr) {
+    // The rest follows in pieces of its own (identity/namespace_mover.h).
+    return ReidentifyNamespace(context, ns, context.draft->size() + kMovesInOnePiece);
+  }
   return absl::OkStatus();
 }
 

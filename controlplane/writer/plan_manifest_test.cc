@@ -1,3 +1,6 @@
+#include <set>
+
+#include "controlplane/writer/plan_endpoint.h"
 #include "controlplane/writer/planner_fixture.h"
 
 namespace trivium {
@@ -145,6 +148,45 @@ TEST_F(PlanManifestTest, RelabelledNamespaceGivesItsEndpointsNewIdentities) {
   ASSERT_TRUE(Do(Apply(NamespaceYaml("shop", "{team: red}"))).ok());
   EXPECT_EQ(FindEndpoint(1)->identity(), before);
   EXPECT_EQ(changes_.changes_size(), 4);
+}
+
+TEST_F(PlanManifestTest, ALargeNamespaceMovesInPiecesAndEachEndpointHasOneOfTwoIdentities) {
+  MakeShop();
+  constexpr uint64_t kPods = 450;
+  auto ip = [](uint64_t i) {
+    return "10.1." + std::to_string(1 + i / 240) + "." + std::to_string(1 + i % 240);
+  };
+  for (uint64_t i = 0; i < kPods; ++i) {
+    const std::string node = i < 240 ? "n1" : "n2";
+    ASSERT_TRUE(
+        Do(Add(i, "shop", "pod-" + std::to_string(i), node, ip(i), i % 2 ? "web" : "db"), NodeCaller(node))
+            .ok());
+  }
+  const std::set<uint32_t> before = {FindEndpoint(0)->identity(), FindEndpoint(1)->identity()};
+  ASSERT_TRUE(Do(Apply(NamespaceYaml("shop", "{team: blue}"))).ok());
+  // The namespace, its two new identities, and as many endpoints as the piece has room for.
+  EXPECT_EQ(changes_.changes_size(), 1 + static_cast<int>(kMovesInOnePiece));
+  std::vector<size_t> moved;
+  std::set<uint32_t> after;
+  while (true) {
+    size_t count = 0;
+    for (uint64_t i = 0; i < kPods; ++i) {
+      const uint32_t identity = FindEndpoint(i)->identity();
+      if (before.contains(identity)) continue;
+      ++count;
+      after.insert(identity);
+      EXPECT_THAT(IdentityOf(i).ShortDebugString(), testing::HasSubstr(i % 2 ? "\"web\"" : "\"db\""));
+      EXPECT_THAT(IdentityOf(i).ShortDebugString(), testing::HasSubstr("blue"));
+    }
+    moved.push_back(count);
+    const v1::Changes changes = CommitPlan(&cluster_, [&](Draft* draft) {
+      EXPECT_TRUE(planner_.PlanMoveEndpoints("shop", CallerOf("cp", "cp1"), draft).ok());
+    });
+    if (changes.changes().empty()) break;
+    EXPECT_LE(changes.changes_size(), static_cast<int>(kMovesInOnePiece));
+  }
+  EXPECT_EQ(moved, (std::vector<size_t>{198, 398, 450}));
+  EXPECT_EQ(after.size(), 2u) << "a label set has two identities";
 }
 
 TEST_F(PlanManifestTest, DryRunTellsButChangesNothing) {

@@ -198,6 +198,8 @@ absl::Status DeleteNode(const PlanContext& context, const std::string& name) {
   }
   const ClusterIndex::Keys endpoints = draft->index().EndpointsOn(object->node().number());
   for (const std::string& key : endpoints) draft->Delete(ObjectKey{v1::KIND_ENDPOINT, key});
+  const ObjectKey liveness{v1::KIND_LIVENESS, absl::StrCat(context.config.cluster, "/", name)};
+  if (draft->Find(liveness.kind, liveness.key) != nullptr) draft->Delete(liveness);
   draft->Delete(ObjectKey{v1::KIND_NODE, name});
   return absl::OkStatus();
 }

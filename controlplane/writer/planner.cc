@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/status.h"
 #include "controlplane/writer/plan_endpoint.h"
 #include "controlplane/writer/plan_manifest.h"
 #include "controlplane/writer/plan_node.h"
@@ -35,6 +36,18 @@ absl::StatusOr<Planned> Planner::Plan(const v1::Request& request, const Caller& 
     planned->audit.clear();
   }
   return planned;
+}
+
+absl::StatusOr<Planned> Planner::PlanMoveEndpoints(const std::string& ns, const Caller& caller,
+                                                   Draft* draft) const {
+  const PlanContext context{config_, *mesh_, random_, caller, draft};
+  return PlanAtomically(caller, draft, [&]() -> absl::StatusOr<Planned> {
+    const v1::Object* object = draft->Find(v1::KIND_NAMESPACE, ns);
+    if (object == nullptr) return Planned();
+    const v1::Namespace present = object->namespace_();
+    TRIVIUM_RETURN_IF_ERROR(ReidentifyNamespace(context, present, draft->size() + kMovesInOnePiece));
+    return Planned();
+  });
 }
 
 }  // namespace trivium

@@ -11,6 +11,8 @@
 // depend on objects are judged here.
 #pragma once
 
+#include <string>
+
 #include "absl/status/statusor.h"
 #include "base/random.h"
 #include "controlplane/writer/draft.h"
@@ -29,6 +31,10 @@ class Planner {
   // what to do; or leaves it and answers Planned::deferred. A request that changes nothing is fine: its reply
   // says so. Verbs: apply, delete, register_node, add_endpoint, remove_endpoint.
   absl::StatusOr<Planned> Plan(const v1::Request& request, const Caller& caller, Draft* draft) const;
+
+  // One more piece of a relabelled namespace's endpoints, as a request of its own. Changes nothing once all
+  // of them have the identities that follow from its labels.
+  absl::StatusOr<Planned> PlanMoveEndpoints(const std::string& ns, const Caller& caller, Draft* draft) const;
 
   const PlannerConfig& config() const { return config_; }
 

@@ -292,9 +292,9 @@ TEST_F(AdminViews, RefuseWhatNoRowCanHold) {
 
 TEST_F(AdminViews, AreAllThatTheReaderMayDo) {
   Commit({NodeChange("n1", 1)});
-  for (const char* view :
-       {"admin_clusters", "admin_nodes", "admin_endpoints", "admin_identities", "admin_policies",
-        "admin_agents", "admin_changes", "admin_commits", "admin_drops"}) {
+  for (const char* view : {"admin_clusters", "admin_nodes", "admin_endpoints", "admin_identities",
+                           "admin_policies", "admin_agents", "admin_changes", "admin_commits", "admin_drops",
+                           "admin_liveness", "admin_identity_audit", "admin_retired_identities"}) {
     EXPECT_TRUE(AsReader(absl::StrCat("SELECT * FROM ", view)).ok()) << view;
   }
   const SqlResult tables = MustRun(world_.As("postgres"),

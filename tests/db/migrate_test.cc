@@ -128,6 +128,23 @@ TEST_F(MigrateTest, SeveralAtOnceMakeOneSchema) {
   EXPECT_TRUE(Check(MigrationFiles()).ok());
 }
 
+TEST_F(MigrateTest, ANewerDatabaseThatSaysSoWorksWithAnOlderProgram) {
+  std::vector<MigrationFile> files = Small();
+  const std::vector<MigrationFile> old = files;
+  const std::string last = files.back().name;
+  const std::string number = absl::StrCat("000", files.size() + 1);
+  files.push_back(
+      {"common", number + "_more",
+       absl::StrCat("-- replaces: ", last, "\n-- works with: ", last, "\nCREATE TABLE more (a INT8);\n")});
+  ASSERT_TRUE(Run(files).ok());
+  EXPECT_TRUE(Check(files).ok());
+  for (const absl::Status& status : {Run(old), Check(old)}) EXPECT_TRUE(status.ok()) << status;
+  // But not with one that is older than it says.
+  std::vector<MigrationFile> older = old;
+  older.pop_back();
+  EXPECT_EQ(Check(older).code(), absl::StatusCode::kFailedPrecondition);
+}
+
 TEST_F(MigrateTest, RefusesANewerDatabaseAndAnotherHistory) {
   ASSERT_TRUE(Run(Small()).ok());
   std::vector<MigrationFile> old = Small();

@@ -8,3 +8,4 @@ trivium_test(agent_history_flow_test LABEL unit SOURCES agent_history_test.cc DE
 trivium_test(agent_crash_flow_test LABEL unit SOURCES agent_crash_test.cc DEPS random_world_history TIMEOUT 300)
 trivium_test(agent_fault_flow_test LABEL unit SOURCES agent_fault_test.cc DEPS random_world_history)
 trivium_test(agent_cidr_group_flow_test LABEL unit SOURCES agent_cidr_group_test.cc DEPS agent_world)
+trivium_test(agent_relabel_flow_test LABEL unit SOURCES agent_relabel_test.cc agent_retired_test.cc DEPS agent_world)

@@ -71,7 +71,7 @@ TEST_F(ControlPlaneFlowTest, ALostRegionHidesNoOther) {
                               [&](const Message& message) {
                                 v1::Heads heads;
                                 ASSERT_TRUE(heads.ParseFromString(message.payload));
-                                if (heads.instance() == "aws-cp1") beacons.push_back(heads);
+                                if (heads.instance() == "aws:cp:aws-cp1") beacons.push_back(heads);
                               })
                   .ok());
   Run(absl::Seconds(2));

@@ -230,6 +230,10 @@ class Mesh:
         return json.loads(sh(self.binary("triviumctl"), "endpoint", "agent", *flags, "--socket",
                              self.socket(cluster, node), check=False))
 
+    def endpoint_list(self, cluster, node):
+        """The agent's endpoints, as JSON text."""
+        return sh(self.binary("triviumctl"), "endpoint", "list", "-o", "json", "--socket", self.socket(cluster, node))
+
     def show_logs(self, lines=25, say=print):
         """The ends of all logs but the pods'."""
         for process in self.processes.values():

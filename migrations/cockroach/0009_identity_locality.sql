@@ -1,4 +1,5 @@
--- replaces: 0007_identity_life
+-- replaces: 0008_identity_life
+-- works with: 0007_cidr_groups
 -- CockroachDB only, never run where Trivium is built (docs/cockroachdb.md).
 
 ALTER TABLE retired_identities SET (schema_locked = false);

@@ -1,4 +1,5 @@
--- replaces: 0006_locality
+-- replaces: 0007_cidr_groups
+-- works with: 0007_cidr_groups
 -- Numbers whose identity is gone and that no other may have yet: not before every node of the mesh has confirmed the
 -- revision that took the identity away (docs/identities.md). Written in the transaction of that revision; no part of
 -- objects, digest or feed. `body` is the identity as it was: an endpoint with the same labels gets the number back.

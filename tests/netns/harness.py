@@ -1,0 +1,58 @@
+"""What the scenarios in this folder share: one mesh, checks, and the end of it all."""
+
+import argparse
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from mesh.mesh import Mesh
+from mesh.run import clean_up
+from mesh.say import Checks
+
+
+class Scenario:
+    clusters = []
+
+    def __init__(self, mesh, options):
+        self.mesh, self.options, self.checks = mesh, options, Checks()
+
+    def reaches(self, source, destination, port, family=4, timeout=5):
+        answer = self.mesh.host(source).tell("connect", protocol="tcp", ip=self.mesh.host(destination).ip(family),
+                                             port=port, timeout=timeout)
+        return answer["result"] in ("open", "refused")
+
+    def expect(self, source, destination, port, want):
+        for family in (4, 6):
+            got = self.reaches(source, destination, port, family, 5 if want else 0.7)
+            self.checks.expect(got == want, f"IPv{family} {source} -> {destination}:{port} is "
+                                            f"{'open' if want else 'closed'}")
+
+
+def main(scenario, doc, arguments=lambda parser: None, skip=lambda options: None):
+    """Runs it; the exit status. `skip` answers why it cannot run here, or None."""
+    parser = argparse.ArgumentParser(description=doc)
+    parser.add_argument("--build", type=Path, required=True, help="the build folder")
+    parser.add_argument("--keep", action="store_true", help="leave it running if a check fails")
+    arguments(parser)
+    options = parser.parse_args()
+    why = "needs root: it makes network namespaces and loads kernel programs" if os.geteuid() != 0 else skip(options)
+    if why:
+        print(f"SKIP: {why}")
+        return 77
+    name = scenario.__name__.lower()
+    folder = Path(tempfile.gettempdir()) / f"trivium-netns-{name}"  # one place, so that a killed run is found and removed
+    clean_up(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+    test = scenario(Mesh(folder, name=f"tv{name[0]}", build=options.build, clusters=scenario.clusters), options)
+    try:
+        test.run()
+    except Exception as error:  # what is left to do cannot be judged; the logs say more
+        test.checks.expect(False, f"{type(error).__name__}: {error}")
+    if test.checks.failed:
+        test.mesh.show_logs()
+    if not (options.keep and test.checks.failed):
+        test.mesh.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+    print(f"{test.checks.passed} passed, {len(test.checks.failed)} failed")
+    return 1 if test.checks.failed else 0
