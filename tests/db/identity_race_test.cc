@@ -113,7 +113,9 @@ class Fleet {
         subjects::Api("aws", principal, verb), request.SerializeAsString(),
         [=, this](const v1::Reply& reply) {
           const auto code = static_cast<absl::StatusCode>(reply.code());
-          if (code != absl::StatusCode::kResourceExhausted && code != absl::StatusCode::kUnavailable) {
+          // The same request id: what was done meanwhile is answered, not done twice.
+          if (code != absl::StatusCode::kResourceExhausted && code != absl::StatusCode::kUnavailable &&
+              code != absl::StatusCode::kDeadlineExceeded) {
             return answer(reply);
           }
           executor_.PostAfter(absl::Milliseconds(50),

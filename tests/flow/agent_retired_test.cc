@@ -30,7 +30,8 @@ class AgentRetired : public testing::Test {
     ASSERT_EQ(added.added().endpoint().identity(), kNumber);
   }
   v1::AppliedCluster Own() {
-    for (const v1::AppliedCluster& applied : world_.Status().status().applied()) {
+    const v1::AgentStatusResult result = world_.Status();
+    for (const v1::AppliedCluster& applied : result.status().applied()) {
       if (applied.cluster() == "aws") return applied;
     }
     return {};
