@@ -60,6 +60,14 @@ bool AgentWatch::Now(Vector* now) const {
   return true;
 }
 
+bool AgentWatch::IsUp(const std::string& ip) const {
+  const auto& devices = site_->devices()->devices();
+  return std::any_of(cni_->pods().begin(), cni_->pods().end(), [&](const LocalPod& pod) {
+    const auto device = devices.find(pod.ifname);
+    return pod.ip == ip && device != devices.end() && device->second.up;
+  });
+}
+
 bool AgentWatch::Open(const LocalPod& pod) const {
   for (const uint32_t direction : {0u, 1u}) {
     const MapVerdict verdict = Judge(*site_->maps(), {pod.ip, pod.ip, direction, 6, 80});
@@ -139,7 +147,8 @@ std::string AgentWatch::Explain(const Flow& flow) const {
 }
 
 std::string AgentWatch::Check(const Flow& flow, const Vector* now) {
-  if (flow.local == flow.remote) return "";
+  // No packet passes before the link is up, whatever the maps still hold of the address's last owner.
+  if (flow.local == flow.remote || !IsUp(flow.local)) return "";
   ++flows_;
   uint32_t may = verdicts_.Of(base_, flow, cni_->pods());
   for (const Vector& each : since_) may |= verdicts_.Of(each, flow, cni_->pods());

@@ -42,6 +42,7 @@ class AgentWatch {
   Flow Draw();
   void FillRemotes();
   bool Open(const LocalPod& pod) const;
+  bool IsUp(const std::string& ip) const;
 
   AgentSite* const site_;
   const Cni* const cni_;

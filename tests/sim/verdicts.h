@@ -34,6 +34,7 @@ struct Flow {
 struct LocalPod {
   Id128 uid;
   std::string ip;
+  std::string ifname;
   std::map<std::string, std::string> labels;
 };
 

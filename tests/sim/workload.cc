@@ -124,6 +124,7 @@ void Cni::Add(uint32_t slot, uint32_t labels) {
   order.add = true;
   order.pod.uid = Id128{site_->process() + 1, next_uid_++};
   order.pod.ip = site_->PodIp(slot);
+  order.pod.ifname = absl::StrCat("lxc", slot, "-", order.pod.uid.lo);
   order.pod.labels = {{"app", kApps[labels % 4]}};
   if (labels / 4 % 3 == 0) order.pod.labels["tier"] = absl::StrCat(labels / 12 % 2);
   order.name = absl::StrCat("pod-", site_->config().node, "-", next_uid_);
@@ -150,14 +151,14 @@ void Cni::Push(uint32_t slot) {
   if (order.add) {
     s.pod = order;
     Remember();
-    site_->devices()->MakeVeth(absl::StrCat("lxc", slot, "-", order.pod.uid.lo));
+    site_->devices()->MakeVeth(order.pod.ifname);
     v1::EndpointAdd* add = request.mutable_add();
     add->set_uid(order.pod.uid.ToBytes());
     add->set_namespace_("shop");
     add->set_name(order.name);
     for (const auto& [key, value] : order.pod.labels) (*add->mutable_labels())[key] = value;
     add->add_ips(order.pod.ip);
-    add->set_ifname(absl::StrCat("lxc", slot, "-", order.pod.uid.lo));
+    add->set_ifname(order.pod.ifname);
     add->set_pod_mac(std::string("\x02\0\0\0\0\x02", 6));
   } else {
     s.acknowledged = false;
@@ -209,7 +210,7 @@ void Cni::Next(uint32_t slot, absl::Duration delay) {
 
 void Cni::Forget(uint32_t slot) {
   Slot& s = slots_[slot];
-  if (s.pod.has_value()) site_->devices()->RemoveVeth(absl::StrCat("lxc", slot, "-", s.pod->pod.uid.lo));
+  if (s.pod.has_value()) site_->devices()->RemoveVeth(s.pod->pod.ifname);
   s.pod.reset();
   Remember();
 }

@@ -80,7 +80,12 @@ std::string World::ComparePods(size_t agent) {
       registered.insert(key.key);
     }
   }
+  const auto& devices = agents_[agent]->devices()->devices();
   for (const LocalPod& pod : cnis_[agent]->pods()) {
+    const auto device = devices.find(pod.ifname);
+    if (device == devices.end() || !device->second.up) {
+      return absl::StrCat("the link of pod ", EndpointKey(pod.uid), " of ", site.name(), " is not up");
+    }
     if (registered.erase(EndpointKey(pod.uid)) == 0) {
       return absl::StrCat("pod ", EndpointKey(pod.uid), " of ", site.name(), " is not in the log");
     }
