@@ -215,7 +215,8 @@ CREATE TABLE public.identities (
     refs bigint DEFAULT 0 NOT NULL,
     refs_changed_at timestamp with time zone DEFAULT now() NOT NULL,
     body bytea NOT NULL
-);
+)
+WITH (fillfactor='70');
 
 CREATE TABLE public.policies (
     home smallint NOT NULL,
@@ -318,6 +319,34 @@ CREATE VIEW public.admin_identities AS
    FROM (public.identities i
      JOIN public.cluster_rev v ON (((v.home = i.home) AND (v.cluster_id = i.cluster_id))));
 
+CREATE TABLE public.retired_identities (
+    home smallint NOT NULL,
+    cluster_id bigint NOT NULL,
+    id bigint NOT NULL,
+    epoch bigint NOT NULL,
+    revision bigint NOT NULL,
+    label_text text NOT NULL,
+    retired_at timestamp with time zone DEFAULT now() NOT NULL,
+    body bytea NOT NULL
+);
+
+CREATE VIEW public.admin_identity_audit AS
+ SELECT v.name AS cluster,
+    i.id AS identity,
+    i.refs AS counted,
+    COALESCE(c.n, (0)::bigint) AS found,
+    (r.id IS NOT NULL) AS retired
+   FROM (((public.identities i
+     JOIN public.cluster_rev v ON (((v.home = i.home) AND (v.cluster_id = i.cluster_id))))
+     LEFT JOIN ( SELECT e.home,
+            e.cluster_id,
+            e.identity,
+            count(*) AS n
+           FROM public.endpoints e
+          GROUP BY e.home, e.cluster_id, e.identity) c ON (((c.home = i.home) AND (c.cluster_id = i.cluster_id) AND (c.identity = i.id))))
+     LEFT JOIN public.retired_identities r ON (((r.home = i.home) AND (r.cluster_id = i.cluster_id) AND (r.id = i.id))))
+  WHERE ((i.refs <> COALESCE(c.n, (0)::bigint)) OR (r.id IS NOT NULL));
+
 CREATE TABLE public.liveness (
     home smallint NOT NULL,
     cluster_id bigint NOT NULL,
@@ -329,6 +358,19 @@ CREATE TABLE public.liveness (
     alive boolean NOT NULL,
     body bytea NOT NULL
 );
+
+CREATE VIEW public.admin_liveness AS
+ SELECT v.name AS observer,
+    s.observed_cluster AS cluster,
+    s.observed_node AS node,
+    s.alive,
+    ( SELECT l.created_at
+           FROM public.change_log l
+          WHERE ((l.home = s.home) AND (l.cluster_id = s.cluster_id) AND (l.revision = s.revision))) AS since,
+    s.generation AS changes,
+    s.revision
+   FROM (public.liveness s
+     JOIN public.cluster_rev v ON (((v.home = s.home) AND (v.cluster_id = s.cluster_id))));
 
 CREATE VIEW public.admin_nodes AS
  SELECT v.name AS cluster,
@@ -381,6 +423,23 @@ CREATE VIEW public.admin_policies AS
     p.manifest
    FROM (public.policies p
      JOIN public.cluster_rev v ON (((v.home = p.home) AND (v.cluster_id = p.cluster_id))));
+
+CREATE VIEW public.admin_retired_identities AS
+ SELECT v.name AS cluster,
+    r.id AS identity,
+    r.label_text AS labels,
+    r.epoch,
+    r.revision,
+    r.retired_at,
+    ( SELECT ((w.name || '/'::text) || n.name)
+           FROM ((public.nodes n
+             JOIN public.cluster_rev w ON (((w.home = n.home) AND (w.cluster_id = n.cluster_id))))
+             LEFT JOIN public.agent_positions p ON (((p.home = n.home) AND (p.cluster_id = n.cluster_id) AND (p.node = n.name) AND (p.followed = v.name))))
+          WHERE ((p.node IS NULL) OR (p.epoch < r.epoch) OR ((p.epoch = r.epoch) AND (p.enforced < r.revision)))
+          ORDER BY w.name, n.name
+         LIMIT 1) AS waits_for
+   FROM (public.retired_identities r
+     JOIN public.cluster_rev v ON (((v.home = r.home) AND (v.cluster_id = r.cluster_id))));
 
 CREATE TABLE public.backends (
     home smallint NOT NULL,
@@ -458,6 +517,11 @@ CREATE TABLE public.schema_migrations (
     name text NOT NULL,
     checksum text NOT NULL,
     applied_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.schema_works_with (
+    number bigint NOT NULL,
+    works_with bigint NOT NULL
 );
 
 CREATE TABLE public.services (
@@ -548,11 +612,17 @@ ALTER TABLE ONLY public.regions
 ALTER TABLE ONLY public.requests
     ADD CONSTRAINT requests_pkey PRIMARY KEY (home, cluster_id, request_id, actor);
 
+ALTER TABLE ONLY public.retired_identities
+    ADD CONSTRAINT retired_identities_pkey PRIMARY KEY (home, cluster_id, id);
+
 ALTER TABLE ONLY public.schema_lock
     ADD CONSTRAINT schema_lock_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.schema_migrations
     ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (number);
+
+ALTER TABLE ONLY public.schema_works_with
+    ADD CONSTRAINT schema_works_with_pkey PRIMARY KEY (number);
 
 ALTER TABLE ONLY public.services
     ADD CONSTRAINT services_pkey PRIMARY KEY (home, cluster_id, namespace, name);
@@ -580,6 +650,12 @@ GRANT SELECT ON TABLE public.admin_endpoints TO trivium_reader;
 
 GRANT SELECT ON TABLE public.admin_identities TO trivium_reader;
 
+GRANT SELECT ON TABLE public.admin_identity_audit TO trivium_reader;
+
+GRANT SELECT ON TABLE public.admin_liveness TO trivium_reader;
+
 GRANT SELECT ON TABLE public.admin_nodes TO trivium_reader;
 
 GRANT SELECT ON TABLE public.admin_policies TO trivium_reader;
+
+GRANT SELECT ON TABLE public.admin_retired_identities TO trivium_reader;

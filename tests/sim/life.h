@@ -122,6 +122,9 @@ class MortalStore final : public Store {
                     Callback<std::string> done) override {
     if (Query()) store_->ReadManifest(cluster, key, executor, std::move(done));
   }
+  void ReadIdentityLife(const ClusterRef& cluster, Executor* executor, Callback<IdentityLife> done) override {
+    if (Query()) store_->ReadIdentityLife(cluster, executor, std::move(done));
+  }
   void WriteAgents(const ClusterRef& cluster, std::vector<v1::AgentStatus> agents, Executor* executor,
                    Done done) override {
     if (Query()) store_->WriteAgents(cluster, std::move(agents), executor, std::move(done));

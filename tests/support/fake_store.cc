@@ -471,7 +471,7 @@ std::pair<uint64_t, uint64_t> Confirmed(const ClusterRows& rows, const std::stri
 
 void FakeStore::ReadIdentityLife(const ClusterRef& cluster, Executor* executor, Callback<IdentityLife> done) {
   Run<IdentityLife>(
-      cluster.home, executor,
+      {cluster.home}, executor,
       [cluster](FakeDatabase::Rows& rows) -> absl::StatusOr<IdentityLife> {
         IdentityLife life;
         TRIVIUM_ASSIGN_OR_RETURN(const ClusterRows* found, Find(cluster, &rows));
