@@ -117,8 +117,10 @@ TEST(DialectLint, ParametersAreCastWhereverTheyStand) {
 
 TEST(DialectLint, EveryStatementOfAClusterNamesItsKey) {
   const std::set<std::string> exempt = {"read_heads"};
+  const std::set<std::string> of_the_mesh = {"read_confirmed"};  // the slowest of all clusters' nodes
   for (const Statement* statement : sql::All()) {
     const std::string text = statement->sql;
+    if (of_the_mesh.contains(statement->name)) continue;
     EXPECT_TRUE(absl::StrContains(text, "$1::INT2")) << statement->name;
     if (exempt.contains(statement->name)) continue;
     EXPECT_TRUE(absl::StrContains(text, "$2::INT8")) << statement->name;

@@ -168,12 +168,15 @@ class IdentityRaceTest : public testing::Test {
     left.Wait();
     return identities;
   }
+  // One number of the database, as text.
+  std::string Value(const std::string& query) const {
+    return world_.Value(absl::StrCat("SELECT (", query, ")::TEXT"));
+  }
   void ExpectAudited() const {
-    EXPECT_EQ(world_.Value("SELECT count(*) FROM admin_identity_audit"), "0");
-    EXPECT_EQ(world_.Value("SELECT sum(refs) FROM identities"),
-              world_.Value("SELECT count(*) FROM endpoints"));
-    EXPECT_EQ(world_.Value("SELECT count(*) FROM endpoints AS e LEFT JOIN identities AS i"
-                           " ON i.cluster_id = e.cluster_id AND i.id = e.identity WHERE i.id IS NULL"),
+    EXPECT_EQ(Value("SELECT count(*) FROM admin_identity_audit"), "0");
+    EXPECT_EQ(Value("SELECT sum(refs) FROM identities"), Value("SELECT count(*) FROM endpoints"));
+    EXPECT_EQ(Value("SELECT count(*) FROM endpoints AS e LEFT JOIN identities AS i"
+                    " ON i.cluster_id = e.cluster_id AND i.id = e.identity WHERE i.id IS NULL"),
               "0");
   }
 
@@ -193,9 +196,9 @@ TEST_F(IdentityRaceTest, TenThousandRequestsOnEightInstancesMakeOneIdentityPerLa
     all.insert(numbers.begin(), numbers.end());
   }
   EXPECT_EQ(all.size(), static_cast<size_t>(kSets)) << "two label sets share a number";
-  EXPECT_EQ(world_.Value("SELECT count(*) FROM identities"), absl::StrCat(kSets));
-  EXPECT_EQ(world_.Value("SELECT count(*) FROM endpoints"), absl::StrCat(kPods));
-  EXPECT_EQ(world_.Value("SELECT count(*) FROM identities WHERE refs <> 20"), "0");
+  EXPECT_EQ(Value("SELECT count(*) FROM identities"), absl::StrCat(kSets));
+  EXPECT_EQ(Value("SELECT count(*) FROM endpoints"), absl::StrCat(kPods));
+  EXPECT_EQ(Value("SELECT count(*) FROM identities WHERE refs <> 20"), "0");
   ExpectAudited();
   EXPECT_GT(fleet_->lost_races(), 0u) << "nobody raced";
 }
@@ -206,7 +209,7 @@ TEST_F(IdentityRaceTest, TheAuditFindsAWrongCount) {
   AddAll(3, 1);
   ExpectAudited();
   MustRun(world_.As("postgres"), "UPDATE identities SET refs = refs + 1");
-  EXPECT_EQ(world_.Value("SELECT counted - found FROM admin_identity_audit"), "1");
+  EXPECT_EQ(Value("SELECT counted - found FROM admin_identity_audit"), "1");
 }
 
 TEST_F(IdentityRaceTest, ARelabelledNamespaceOfFiveThousandPodsMakesNoDuplicate) {
@@ -214,23 +217,22 @@ TEST_F(IdentityRaceTest, ARelabelledNamespaceOfFiveThousandPodsMakesNoDuplicate)
   constexpr int kPods = 5'000;
   constexpr int kSets = 10;
   AddAll(kPods, kSets);
-  EXPECT_EQ(world_.Value("SELECT count(*) FROM identities"), absl::StrCat(kSets));
-  const std::string before = world_.Value("SELECT max(revision) FROM change_log WHERE cluster_id = 1");
+  EXPECT_EQ(Value("SELECT count(*) FROM identities"), absl::StrCat(kSets));
+  const std::string before = Value("SELECT max(revision) FROM change_log WHERE cluster_id = 1");
   ASSERT_EQ(Label("red").code(), 0u);
   while (!fleet_->Settled()) {
     // Waits for what the movers commit: each question is a round trip through their executor and the
     // database.
-    EXPECT_EQ(world_.Value("SELECT count(*) FROM admin_identity_audit"), "0");
+    EXPECT_EQ(Value("SELECT count(*) FROM admin_identity_audit"), "0");
   }
-  EXPECT_EQ(world_.Value("SELECT count(*) FROM identities"), absl::StrCat(2 * kSets));
-  EXPECT_EQ(
-      world_.Value("SELECT count(*) FROM endpoints AS e JOIN identities AS i ON i.cluster_id = e.cluster_id"
-                   " AND i.id = e.identity WHERE i.label_text LIKE '%team=red%'"),
-      absl::StrCat(kPods));
+  EXPECT_EQ(Value("SELECT count(*) FROM identities"), absl::StrCat(2 * kSets));
+  EXPECT_EQ(Value("SELECT count(*) FROM endpoints AS e JOIN identities AS i ON i.cluster_id = e.cluster_id"
+                  " AND i.id = e.identity WHERE i.label_text LIKE '%team=red%'"),
+            absl::StrCat(kPods));
   // In pieces that leave room for others.
-  EXPECT_EQ(world_.Value(absl::StrCat("SELECT count(*) FROM change_log WHERE cluster_id = 1 AND changes > 300"
-                                      " AND revision > ",
-                                      before)),
+  EXPECT_EQ(Value(absl::StrCat("SELECT count(*) FROM change_log WHERE cluster_id = 1 AND changes > 300"
+                               " AND revision > ",
+                               before)),
             "0");
   ExpectAudited();
 }

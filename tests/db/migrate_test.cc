@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -69,7 +70,10 @@ TEST_F(MigrateTest, IsFinishedByTheNextOneWhereverItStopped) {
   const absl::StatusOr<std::vector<Migration>> all =
       BuildMigrations(MigrationFiles(), SqlDialect::kPostgres, {});
   ASSERT_TRUE(all.ok());
-  for (const MigrationFile& file : MigrationFiles()) {
+  std::vector<MigrationFile> in_order = MigrationFiles();
+  std::sort(in_order.begin(), in_order.end(),
+            [](const MigrationFile& a, const MigrationFile& b) { return a.name < b.name; });
+  for (const MigrationFile& file : in_order) {
     if (file.folder == "cockroach") continue;
     std::vector<MigrationFile> torn;
     for (MigrationFile known : MigrationFiles()) {
