@@ -2,6 +2,9 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <linux/magic.h>
+#include <sys/mount.h>
+#include <sys/vfs.h>
 
 #include <cerrno>
 #include <cstdarg>
@@ -10,6 +13,7 @@
 #include <filesystem>
 #include <system_error>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "bpf/abi/types.h"
@@ -51,6 +55,20 @@ absl::Status ResizeAll(const datapath_bpf& skeleton, const MapSizes& sizes) {
   return absl::OkStatus();
 }
 
+constexpr char kBpfFs[] = "/sys/fs/bpf";
+
+// Where systemd has not mounted the file system that pins live in (an image without it, a container), the
+// agent does, as others of its kind. Any other folder is its owner's affair.
+absl::Status MountBpfFs(const std::string& folder) {
+  if (!absl::StartsWith(folder, absl::StrCat(kBpfFs, "/"))) return absl::OkStatus();
+  struct statfs fs = {};
+  if (statfs(kBpfFs, &fs) == 0 && fs.f_type == BPF_FS_MAGIC) return absl::OkStatus();
+  if (mount("bpf", kBpfFs, "bpf", 0, "mode=0700") != 0) {
+    return SystemError(errno, absl::StrCat("no bpf file system is at ", kBpfFs, ", and mounting one failed"));
+  }
+  return absl::OkStatus();
+}
+
 // The kernel reports an LPM's flags and types as asked; a ring buffer's and arrays' sizes are fixed by the
 // object.
 absl::Status CheckPinned(bpf_map* map, const std::string& path) {
@@ -84,6 +102,7 @@ absl::Status CheckPinned(bpf_map* map, const std::string& path) {
 absl::Status PinAll(bpf_object* object, const std::string& pin_root) {
   const std::string folder = Datapath::PinFolder(pin_root);
   std::error_code error;
+  TRIVIUM_RETURN_IF_ERROR(MountBpfFs(folder));
   std::filesystem::create_directories(folder, error);
   if (error) return SystemError(error.value(), absl::StrCat("create folder ", folder));
   bpf_map* map = nullptr;

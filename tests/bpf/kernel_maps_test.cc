@@ -4,6 +4,8 @@
 #include <bpf/libbpf.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -166,6 +168,17 @@ TEST_F(PinTest, OtherSizeIsRefused) {
   EXPECT_THAT(std::string(datapath.status().message()),
               testing::AllOf(testing::HasSubstr("policy_class"), testing::HasSubstr("10000"),
                              testing::HasSubstr("10001")));
+}
+
+// Where nobody has mounted a file system for pins: as in an image without systemd.
+TEST_F(PinTest, MountsItsFileSystemWhereNobodyHas) {
+  const auto alone = [this] {
+    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) _exit(2);
+    while (umount2("/sys/fs/bpf", MNT_DETACH) == 0) {
+    }
+    _exit(Datapath::Load(options_).ok() ? 0 : 1);
+  };
+  EXPECT_EXIT(alone(), testing::ExitedWithCode(0), "");
 }
 
 TEST_F(PinTest, OtherLayoutIsRefused) {
