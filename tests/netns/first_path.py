@@ -2,20 +2,16 @@
 """A whole mesh of two clusters: a policy applied in one decides packets from the other, and an agent that is killed
 while policies change loses nothing and lets nothing through. Needs root. Prints each check; exit status 77: skipped."""
 
-import argparse
-import os
-import shutil
 import sys
-import tempfile
 import threading
 import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from mesh.mesh import ClusterSpec, Mesh  # noqa: E402
-from mesh.run import clean_up  # noqa: E402
-from mesh.say import Checks, detail, step  # noqa: E402
+from mesh.mesh import ClusterSpec  # noqa: E402
+from mesh.say import detail, step  # noqa: E402
+from netns.harness import Scenario, main  # noqa: E402
 
 CLIENT, OTHER, SERVER = "aws/shop/client", "aws/shop/other", "gcp/shop/server"
 NAMESPACES = """
@@ -59,20 +55,8 @@ spec:
 """
 
 
-class FirstPath:
-    def __init__(self, mesh):
-        self.mesh, self.checks = mesh, Checks()
-
-    def reaches(self, source, destination, port, family=4, timeout=5):
-        answer = self.mesh.host(source).tell("connect", protocol="tcp", ip=self.mesh.host(destination).ip(family),
-                                             port=port, timeout=timeout)
-        return answer["result"] in ("open", "refused")
-
-    def expect(self, source, destination, port, want):
-        for family in (4, 6):
-            got = self.reaches(source, destination, port, family, 5 if want else 0.7)
-            self.checks.expect(got == want, f"IPv{family} {source} -> {destination}:{port} is "
-                                            f"{'open' if want else 'closed'}")
+class FirstPath(Scenario):
+    clusters = [ClusterSpec("aws", 1, "eu-west-2", 1), ClusterSpec("gcp", 2, "europe-west2", 2, nodes=["n1"])]
 
     def start(self):
         step("Starting two clusters")
@@ -146,32 +130,5 @@ class FirstPath:
         self.closed_from_the_first_instant()
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--build", type=Path, required=True, help="the build folder")
-    parser.add_argument("--keep", action="store_true", help="leave it running if a check fails")
-    options = parser.parse_args()
-    if os.geteuid() != 0:
-        print("SKIP: needs root: it makes network namespaces and loads kernel programs")
-        return 77
-    folder = Path(tempfile.gettempdir()) / "trivium-netns"  # one place, so that a killed run is found and removed
-    clean_up(folder)
-    shutil.rmtree(folder, ignore_errors=True)
-    mesh = Mesh(folder, name="tvn", build=options.build, clusters=[
-        ClusterSpec("aws", 1, "eu-west-2", 1), ClusterSpec("gcp", 2, "europe-west2", 2, nodes=["n1"])])
-    test = FirstPath(mesh)
-    try:
-        test.run()
-    except Exception as error:  # what is left to do cannot be judged; the logs say more
-        test.checks.expect(False, f"{type(error).__name__}: {error}")
-    if test.checks.failed:
-        mesh.show_logs()
-    if not (options.keep and test.checks.failed):
-        mesh.stop()
-        shutil.rmtree(folder, ignore_errors=True)
-    print(f"{test.checks.passed} passed, {len(test.checks.failed)} failed")
-    return 1 if test.checks.failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(FirstPath, __doc__))

@@ -14,8 +14,8 @@ from mesh.say import Checks
 class Scenario:
     clusters = []
 
-    def __init__(self, mesh, options):
-        self.mesh, self.options, self.checks = mesh, options, Checks()
+    def __init__(self, mesh):
+        self.mesh, self.checks = mesh, Checks()
 
     def reaches(self, source, destination, port, family=4, timeout=5):
         answer = self.mesh.host(source).tell("connect", protocol="tcp", ip=self.mesh.host(destination).ip(family),
@@ -29,22 +29,20 @@ class Scenario:
                                             f"{'open' if want else 'closed'}")
 
 
-def main(scenario, doc, arguments=lambda parser: None, skip=lambda options: None):
-    """Runs it; the exit status. `skip` answers why it cannot run here, or None."""
+def main(scenario, doc):
+    """Runs it; the exit status."""
     parser = argparse.ArgumentParser(description=doc)
     parser.add_argument("--build", type=Path, required=True, help="the build folder")
     parser.add_argument("--keep", action="store_true", help="leave it running if a check fails")
-    arguments(parser)
     options = parser.parse_args()
-    why = "needs root: it makes network namespaces and loads kernel programs" if os.geteuid() != 0 else skip(options)
-    if why:
-        print(f"SKIP: {why}")
+    if os.geteuid() != 0:
+        print("SKIP: needs root: it makes network namespaces and loads kernel programs")
         return 77
     name = scenario.__name__.lower()
     folder = Path(tempfile.gettempdir()) / f"trivium-netns-{name}"  # one place, so that a killed run is found and removed
     clean_up(folder)
     shutil.rmtree(folder, ignore_errors=True)
-    test = scenario(Mesh(folder, name=f"tv{name[0]}", build=options.build, clusters=scenario.clusters), options)
+    test = scenario(Mesh(folder, name=f"tv{name[0]}", build=options.build, clusters=scenario.clusters))
     try:
         test.run()
     except Exception as error:  # what is left to do cannot be judged; the logs say more
