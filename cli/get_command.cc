@@ -75,9 +75,7 @@ class Getter {
 // A list answers without the manifests; each is asked for by name, so that what is printed can be applied
 // again.
 absl::Status FetchManifests(const KindInfo& kind, Getter* getter, std::vector<v1::GetResult::Item>* items) {
-  if (kind.kind != v1::KIND_POLICY && kind.kind != v1::KIND_NAMESPACE && kind.kind != v1::KIND_CIDR_GROUP) {
-    return absl::OkStatus();
-  }
+  if (!IsManifestKind(kind.kind)) return absl::OkStatus();
   for (v1::GetResult::Item& item : *items) {
     if (!item.manifest().empty()) continue;
     const v1::Object& object = item.object().object();

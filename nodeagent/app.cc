@@ -431,7 +431,7 @@ void AgentApp::Handle(const v1::AgentRequest& request, EndpointManager::Done don
             deps_.flows(request.flows().limit() == 0 ? kDefaultFlows : request.flows().limit());
       }
       return done(std::move(reply));
-    case v1::AgentRequest::VERB_NOT_SET:
+    default:
       break;
   }
   reply.set_code(static_cast<uint32_t>(absl::StatusCode::kInvalidArgument));

@@ -143,6 +143,10 @@ v1::Meta* MutableMetaOf(v1::Object* object) {
   return nullptr;
 }
 
+bool IsManifestKind(v1::Kind kind) {
+  return kind == v1::KIND_POLICY || kind == v1::KIND_NAMESPACE || kind == v1::KIND_CIDR_GROUP;
+}
+
 const v1::Meta& MetaOf(const v1::Object& object) {
   const v1::Meta* meta = object.value_case() == v1::Object::VALUE_NOT_SET
                              ? nullptr

@@ -48,6 +48,9 @@ std::string NamespacedKey(absl::string_view ns, absl::string_view name);
 // "endpoint", "policy", ...: as in subjects, SQL and logs.
 absl::string_view KindName(v1::Kind kind);
 
+// What came as a manifest: its text is kept and given back.
+bool IsManifestKind(v1::Kind kind);
+
 const v1::Meta& MetaOf(const v1::Object& object);
 v1::Meta* MutableMetaOf(v1::Object* object);
 

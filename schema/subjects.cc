@@ -52,6 +52,10 @@ std::string AgentStatus(absl::string_view cluster, absl::string_view node) {
 std::string EveryAgentStatus(absl::string_view cluster) {
   return absl::StrCat("trivium.v1.agent.", cluster, ".*.status");
 }
+std::string Flows(absl::string_view cluster, absl::string_view node) {
+  return absl::StrCat("trivium.v1.flow.", cluster, ".", node);
+}
+std::string EveryFlows(absl::string_view cluster) { return absl::StrCat("trivium.v1.flow.", cluster, ".*"); }
 std::string InboxPrefix(absl::string_view principal) { return absl::StrCat("_INBOX.", principal); }
 
 }  // namespace subjects

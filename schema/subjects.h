@@ -35,6 +35,8 @@ std::string Chunk(absl::string_view builder, absl::string_view principal);
 std::string EveryChunk(absl::string_view builder);
 std::string AgentStatus(absl::string_view cluster, absl::string_view node);
 std::string EveryAgentStatus(absl::string_view cluster);
+std::string Flows(absl::string_view cluster, absl::string_view node);  // FlowEvents
+std::string EveryFlows(absl::string_view cluster);
 std::string InboxPrefix(absl::string_view principal);  // "_INBOX.<principal>"
 
 }  // namespace subjects

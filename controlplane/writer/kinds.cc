@@ -49,10 +49,6 @@ absl::StatusOr<NamedKind> ParseKind(absl::string_view text) {
   return absl::InvalidArgumentError(absl::StrCat("unknown kind \"", text, "\": want one of ", known));
 }
 
-bool IsManifestKind(v1::Kind kind) {
-  return kind == v1::KIND_POLICY || kind == v1::KIND_NAMESPACE || kind == v1::KIND_CIDR_GROUP;
-}
-
 std::string DisplayName(absl::string_view kind, absl::string_view ns, absl::string_view name) {
   if (ns.empty()) return absl::StrCat(kind, " ", name);
   return absl::StrCat(kind, " ", ns, "/", name);

@@ -15,9 +15,6 @@ struct NamedKind {
   bool namespaced = false;  // lives in a namespace
 };
 
-// What came as a manifest: its text is kept and given back.
-bool IsManifestKind(v1::Kind kind);
-
 // Any case, singular, plural or short: "NetworkPolicy", "networkpolicies", "netpol". kInvalidArgument, with
 // what would be right, for others.
 absl::StatusOr<NamedKind> ParseKind(absl::string_view text);
