@@ -11,6 +11,8 @@
 namespace trivium {
 namespace {
 
+constexpr const char* kClusterKeys[] = {"cluster", "cluster_id", "region", "address_space", "pod_cidrs"};
+
 absl::Status NameAt(const YamlSection& section, const char* key, std::string* out) {
   TRIVIUM_RETURN_IF_ERROR(section.Text(key, out));
   if (!IsSubjectToken(*out) || out->find(':') != std::string::npos || (*out)[0] == '_' || out->size() > 63) {
@@ -55,6 +57,48 @@ absl::Status ReadPodCidrs(const YamlSection& top, std::vector<v1::Cidr>* out) {
   return absl::OkStatus();
 }
 
+// The keys of one cluster: of the file itself, or of one in its list.
+absl::StatusOr<ServedCluster> ReadCluster(const YamlSection& section) {
+  ServedCluster cluster;
+  TRIVIUM_RETURN_IF_ERROR(NameAt(section, "cluster", &cluster.name));
+  TRIVIUM_RETURN_IF_ERROR(ReadNumber(section, "cluster_id", 1, 0x7fffffff, &cluster.id));
+  if (section.Has("address_space")) {
+    TRIVIUM_RETURN_IF_ERROR(ReadNumber(section, "address_space", 0, 0x7fffffff, &cluster.address_space));
+  }
+  TRIVIUM_RETURN_IF_ERROR(ReadPodCidrs(section, &cluster.pod_cidrs));
+  TRIVIUM_ASSIGN_OR_RETURN(const YamlSection region, section.Section("region"));
+  TRIVIUM_RETURN_IF_ERROR(region.Allow({"name", "home"}));
+  TRIVIUM_RETURN_IF_ERROR(NameAt(region, "name", &cluster.region));
+  TRIVIUM_RETURN_IF_ERROR(ReadNumber(region, "home", 1, 0x7fff, &cluster.home));
+  return cluster;
+}
+
+absl::Status ReadClusters(const YamlSection& top, std::vector<ServedCluster>* out) {
+  if (!top.Has("clusters")) {
+    TRIVIUM_ASSIGN_OR_RETURN(ServedCluster cluster, ReadCluster(top));
+    out->push_back(std::move(cluster));
+    return absl::OkStatus();
+  }
+  for (const char* key : kClusterKeys) {
+    if (top.Has(key)) return top.Error(key, "belongs into each item of `clusters`, where there is that list");
+  }
+  TRIVIUM_ASSIGN_OR_RETURN(const std::vector<YamlSection> sections, top.Sections("clusters"));
+  for (const YamlSection& section : sections) {
+    TRIVIUM_RETURN_IF_ERROR(section.Allow({"cluster", "cluster_id", "region", "address_space", "pod_cidrs"}));
+    TRIVIUM_ASSIGN_OR_RETURN(ServedCluster cluster, ReadCluster(section));
+    for (const ServedCluster& other : *out) {
+      if (other.name == cluster.name) {
+        return section.Error("cluster", absl::StrCat("\"", cluster.name, "\" is there twice"));
+      }
+      if (other.id == cluster.id) {
+        return section.Error("cluster_id", absl::StrCat(cluster.id, " is cluster ", other.name, "'s too"));
+      }
+    }
+    out->push_back(std::move(cluster));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ReadRegions(const YamlSection& sql, std::vector<std::pair<uint32_t, std::string>>* out) {
   std::vector<std::string> texts;
   TRIVIUM_RETURN_IF_ERROR(sql.OptionalTextList("regions", &texts));
@@ -74,27 +118,17 @@ absl::Status ReadRegions(const YamlSection& sql, std::vector<std::pair<uint32_t,
 absl::StatusOr<ControlPlaneConfig> ControlPlaneConfig::Parse(absl::string_view text,
                                                              const std::string& path) {
   TRIVIUM_ASSIGN_OR_RETURN(const YamlSection top, YamlSection::Parse(text, path));
-  TRIVIUM_RETURN_IF_ERROR(
-      top.Allow({"instance", "cluster", "cluster_id", "region", "address_space", "pod_cidrs", "nats", "sql",
-                 "log_level", "beacon_ms", "identity_grace_s", "identities_ahead", "liveness_ms"}));
+  TRIVIUM_RETURN_IF_ERROR(top.Allow({"instance", "cluster", "cluster_id", "region", "address_space",
+                                     "pod_cidrs", "clusters", "nats", "sql", "log_level", "beacon_ms",
+                                     "identity_grace_s", "identities_ahead", "liveness_ms"}));
   ControlPlaneConfig config;
   TRIVIUM_RETURN_IF_ERROR(NameAt(top, "instance", &config.instance));
-  TRIVIUM_RETURN_IF_ERROR(NameAt(top, "cluster", &config.cluster));
-  TRIVIUM_RETURN_IF_ERROR(ReadNumber(top, "cluster_id", 1, 0x7fffffff, &config.cluster_id));
-  if (top.Has("address_space")) {
-    TRIVIUM_RETURN_IF_ERROR(ReadNumber(top, "address_space", 0, 0x7fffffff, &config.address_space));
-  }
-  TRIVIUM_RETURN_IF_ERROR(ReadPodCidrs(top, &config.pod_cidrs));
+  TRIVIUM_RETURN_IF_ERROR(ReadClusters(top, &config.clusters));
   TRIVIUM_RETURN_IF_ERROR(top.OptionalText("log_level", &config.log_level));
   TRIVIUM_RETURN_IF_ERROR(top.OptionalNumber("beacon_ms", 100, 10'000, &config.beacon_ms));
   TRIVIUM_RETURN_IF_ERROR(top.OptionalNumber("liveness_ms", 3000, 600'000, &config.liveness_ms));
   TRIVIUM_RETURN_IF_ERROR(top.OptionalNumber("identity_grace_s", 1, 7 * 86'400, &config.identity_grace_s));
   TRIVIUM_RETURN_IF_ERROR(top.OptionalNumber("identities_ahead", 256, 65'536, &config.identities_ahead));
-
-  TRIVIUM_ASSIGN_OR_RETURN(const YamlSection region, top.Section("region"));
-  TRIVIUM_RETURN_IF_ERROR(region.Allow({"name", "home"}));
-  TRIVIUM_RETURN_IF_ERROR(NameAt(region, "name", &config.region));
-  TRIVIUM_RETURN_IF_ERROR(ReadNumber(region, "home", 1, 0x7fff, &config.home));
 
   TRIVIUM_ASSIGN_OR_RETURN(const YamlSection nats, top.Section("nats"));
   TRIVIUM_RETURN_IF_ERROR(nats.Allow({"servers", "ca", "cert", "key"}));
@@ -114,7 +148,7 @@ absl::StatusOr<ControlPlaneConfig> ControlPlaneConfig::Parse(absl::string_view t
 }
 
 std::string ControlPlaneConfig::Principal() const {
-  return trivium::Principal{cluster, "cp", instance}.ToString();
+  return trivium::Principal{clusters.front().name, "cp", instance}.ToString();
 }
 
 }  // namespace trivium

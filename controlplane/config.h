@@ -12,6 +12,16 @@
 
 namespace trivium {
 
+// A cluster, as the control plane that serves it is told of it.
+struct ServedCluster {
+  std::string name;
+  uint32_t id = 0;
+  std::string region;
+  uint32_t home = 0;  // number of the region
+  uint32_t address_space = 0;
+  std::vector<v1::Cidr> pod_cidrs;
+};
+
 struct ControlPlaneConfig {
   struct Endpoints {
     std::vector<std::string> servers;
@@ -20,13 +30,8 @@ struct ControlPlaneConfig {
     std::string key;
   };
 
-  std::string instance;  // unique in the mesh
-  std::string cluster;
-  uint32_t cluster_id = 0;
-  std::string region;
-  uint32_t home = 0;  // number of the region
-  uint32_t address_space = 0;
-  std::vector<v1::Cidr> pod_cidrs;
+  std::string instance;                 // unique in the mesh
+  std::vector<ServedCluster> clusters;  // at least one; names and numbers are each there once
   Endpoints nats;
   Endpoints sql;                           // servers are host:port
   std::vector<std::string> sql_far_hosts;  // of other regions: tried when none of `sql.servers` answers
@@ -44,7 +49,7 @@ struct ControlPlaneConfig {
   // right. Files named in it are made absolute, relative to the file's own folder.
   static absl::StatusOr<ControlPlaneConfig> Parse(absl::string_view text, const std::string& path);
 
-  // "<cluster>:cp:<instance>".
+  // As whom it connects: "<first cluster>:cp:<instance>".
   std::string Principal() const;
 };
 

@@ -31,8 +31,10 @@ TEST(ConfigTest, Whole) {
   const absl::StatusOr<ControlPlaneConfig> config = ControlPlaneConfig::Parse(kGood, "/etc/trivium/cp.yaml");
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_EQ(config->Principal(), "aws-euw2:cp:aws-euw2-cp1");
-  EXPECT_EQ(config->home, 1u);
-  EXPECT_EQ(config->pod_cidrs.size(), 2u);
+  ASSERT_EQ(config->clusters.size(), 1u);
+  EXPECT_EQ(config->clusters[0].name, "aws-euw2");
+  EXPECT_EQ(config->clusters[0].home, 1u);
+  EXPECT_EQ(config->clusters[0].pod_cidrs.size(), 2u);
   EXPECT_EQ(config->nats.ca, "/etc/trivium/ca.crt");
   EXPECT_EQ(config->sql.key, "/y.key");
   EXPECT_EQ(config->beacon_ms, 500u);
@@ -62,6 +64,36 @@ TEST(ConfigTest, WhatIsWrongIsNamed) {
               HasSubstr("<home>=<name>"));
   EXPECT_THAT(message("user: trivium_writer", "user: trivium_writer, regions: [\"1=aws\"]"),
               HasSubstr("fine"));
+}
+
+constexpr char kTwo[] = R"(instance: euw2-cp1
+clusters:
+- {cluster: a, cluster_id: 1, region: {name: eu-west-2, home: 1}, pod_cidrs: [10.1.0.0/16]}
+- {cluster: b, cluster_id: 2, region: {name: eu-west-2, home: 1}, address_space: 7, pod_cidrs: [10.1.0.0/16]}
+nats: {servers: ["tls://127.0.0.1:4222"]}
+sql: {hosts: ["127.0.0.1:5432"], database: trivium, user: trivium_writer}
+)";
+
+TEST(ConfigTest, AListOfClusters) {
+  const absl::StatusOr<ControlPlaneConfig> config = ControlPlaneConfig::Parse(kTwo, "cp.yaml");
+  ASSERT_TRUE(config.ok()) << config.status();
+  ASSERT_EQ(config->clusters.size(), 2u);
+  EXPECT_EQ(config->Principal(), "a:cp:euw2-cp1") << "it connects as one of its first cluster";
+  EXPECT_EQ(config->clusters[1].name, "b");
+  EXPECT_EQ(config->clusters[1].id, 2u);
+  EXPECT_EQ(config->clusters[1].address_space, 7u);
+
+  const auto message = [](const std::string& from, const std::string& to) {
+    const std::string text = absl::StrReplaceAll(kTwo, {{from, to}});
+    EXPECT_NE(text, kTwo) << from;
+    const absl::StatusOr<ControlPlaneConfig> other = ControlPlaneConfig::Parse(text, "cp.yaml");
+    return other.ok() ? std::string("fine") : std::string(other.status().message());
+  };
+  EXPECT_THAT(message("cluster: b", "cluster: a"), HasSubstr("\"a\" is there twice"));
+  EXPECT_THAT(message("cluster: b", "cluster: _mesh"), HasSubstr("cp.yaml:4"));
+  EXPECT_THAT(message("cluster_id: 2", "cluster_id: 1"), HasSubstr("1 is cluster a's too"));
+  EXPECT_THAT(message("clusters:", "cluster: c\nclusters:"), HasSubstr("each item of `clusters`"));
+  EXPECT_THAT(message("address_space: 7", "adress_space: 7"), HasSubstr("adress_space"));
 }
 
 }  // namespace

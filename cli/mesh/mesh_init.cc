@@ -134,18 +134,32 @@ std::string Emit(const YAML::Node& node) {
   return absl::StrCat(emitter.c_str(), "\n");
 }
 
+// What a control plane is told of a cluster that it serves.
+void DescribeCluster(const ClusterSpec& cluster, YAML::Node node) {
+  node["cluster"] = cluster.name;
+  node["cluster_id"] = cluster.id;
+  node["region"]["name"] = cluster.region;
+  node["region"]["home"] = cluster.home;
+  node["address_space"] = cluster.address_space;
+  node["pod_cidrs"] = Texts(cluster.pod_cidrs);
+}
+
 absl::Status WriteControlPlane(Maker* maker, const MeshSpec& mesh, const ClusterSpec& cluster,
                                const std::string& instance) {
   const std::string principal = Principal{cluster.name, "cp", instance}.ToString();
   TRIVIUM_RETURN_IF_ERROR(maker->Principal(principal));
   YAML::Node root;
   root["instance"] = instance;
-  root["cluster"] = cluster.name;
-  root["cluster_id"] = cluster.id;
-  root["region"]["name"] = cluster.region;
-  root["region"]["home"] = cluster.home;
-  root["address_space"] = cluster.address_space;
-  root["pod_cidrs"] = Texts(cluster.pod_cidrs);
+  const std::vector<const ClusterSpec*> served = mesh.ServedBy(instance);
+  if (served.size() == 1) {
+    DescribeCluster(cluster, root);
+  } else {
+    for (const ClusterSpec* one : served) {
+      YAML::Node item;
+      DescribeCluster(*one, item);
+      root["clusters"].push_back(item);
+    }
+  }
   root["nats"] = NatsSection(*maker, cluster.hubs, principal);
   root["sql"]["hosts"] = Texts(mesh.sql_hosts);
   root["sql"]["database"] = mesh.sql_database;
@@ -202,6 +216,7 @@ absl::Status WriteCluster(Maker* maker, const MeshSpec& mesh, const ClusterSpec&
     }
   }
   for (const std::string& instance : cluster.control_planes) {
+    if (mesh.ServedBy(instance).front() != &cluster) continue;  // it is of an earlier one
     TRIVIUM_RETURN_IF_ERROR(WriteControlPlane(maker, mesh, cluster, instance));
   }
   for (const NodeSpec& node : cluster.nodes) TRIVIUM_RETURN_IF_ERROR(WriteAgent(maker, mesh, cluster, node));

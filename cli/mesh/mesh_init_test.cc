@@ -6,6 +6,7 @@
 
 #include <filesystem>
 
+#include "absl/strings/str_replace.h"
 #include "cli/mesh/mesh_spec.h"
 #include "cli/mesh/nats_config.h"
 #include "cli/mesh/pki.h"
@@ -138,6 +139,44 @@ TEST(NatsConfig, ANodeMayActForItselfAlone) {
   EXPECT_THAT(NatsServerConfig(*mesh, aws, aws.hubs[0], "/etc/trivium"), Not(HasSubstr("aws:node:")));
 }
 
+// aws and gcp, whose control plane serves both.
+std::string SharedSpec() {
+  std::string text = kSpec;
+  const std::string cluster = text.substr(text.find("- name: aws"));
+  return text + absl::StrReplaceAll(cluster, {{"name: aws", "name: gcp"},
+                                              {"id: 1", "id: 2"},
+                                              {"10.1.", "10.2."},
+                                              {"127.0.0.1", "127.0.0.2"}});
+}
+
+TEST(NatsConfig, AControlPlaneOfSeveralClustersIsOneUserWithTheRightsOfEach) {
+  const auto mesh = ParseMeshSpec(SharedSpec(), "mesh.yaml");
+  ASSERT_TRUE(mesh.ok()) << mesh.status();
+  const ClusterSpec& aws = mesh->clusters[0];
+  const ClusterSpec& gcp = mesh->clusters[1];
+  const std::string config = NatsServerConfig(*mesh, aws, aws.hubs[0], "/etc/trivium");
+  EXPECT_THAT(config, HasSubstr("{user: \"trivium:aws:cp:aws-cp1\""));
+  for (const char* right :
+       {"\"trivium.v1.feed.aws\"", "\"trivium.v1.feed.gcp\"", "\"trivium.v1.rpc.aws.aws:cp:aws-cp1.api.*\"",
+        "\"trivium.v1.rpc.gcp.gcp:cp:aws-cp1.api.*\"", "\"trivium.v1.rpc.gcp.*.api.*\"",
+        "\"trivium.v1.agent.gcp.*.status\""}) {
+    EXPECT_THAT(config, HasSubstr(right));
+  }
+  EXPECT_THAT(NatsServerConfig(*mesh, gcp, gcp.hubs[0], "/etc/trivium"), Not(HasSubstr(":cp:")))
+      << "it connects to the first cluster's servers alone";
+}
+
+TEST_F(MeshInitTest, AControlPlaneOfSeveralClustersHasOneFile) {
+  ASSERT_TRUE(RealFiles()->WriteAtomically(folder_ + "/mesh.yaml", SharedSpec()).ok());
+  const auto made = Init();
+  ASSERT_TRUE(made.ok()) << made.status();
+  const std::string config = Read("controlplane/aws-cp1.yaml");
+  EXPECT_THAT(config, HasSubstr("clusters:\n  - cluster: aws\n"));
+  EXPECT_THAT(config, HasSubstr("  - cluster: gcp\n    cluster_id: 2\n"));
+  EXPECT_THAT(config, HasSubstr("aws-cp-aws-cp1.crt"));
+  EXPECT_FALSE(RealFiles()->Read(folder_ + "/out/gcp-cp-aws-cp1.crt").ok());
+}
+
 TEST(MeshSpec, ErrorsNameTheLineAndTheKey) {
   auto error = [](const std::string& from, const std::string& to) {
     std::string text = kSpec;
@@ -150,6 +189,7 @@ TEST(MeshSpec, ErrorsNameTheLineAndTheKey) {
   EXPECT_THAT(error("port: 4222", "port: 99999"), HasSubstr("port must be a number from 1 to 65535"));
   EXPECT_THAT(error("operators:", "oprators:"), HasSubstr("unknown key clusters[0].oprators"));
   EXPECT_THAT(error("127.0.0.1:5432", "localhost"), HasSubstr("want HOST:PORT"));
+  EXPECT_THAT(error("[aws-cp1]", "[aws-cp1, aws-cp1]"), HasSubstr("holds \"aws-cp1\" twice"));
 }
 
 TEST(Pki, AForeignKeyDoesNotMakeAnAuthority) {

@@ -112,6 +112,16 @@ absl::StatusOr<ClusterSpec> ParseCluster(const YamlSection& s,
 
 }  // namespace
 
+std::vector<const ClusterSpec*> MeshSpec::ServedBy(const std::string& instance) const {
+  std::vector<const ClusterSpec*> served;
+  for (const ClusterSpec& cluster : clusters) {
+    for (const std::string& one : cluster.control_planes) {
+      if (one == instance) served.push_back(&cluster);
+    }
+  }
+  return served;
+}
+
 absl::StatusOr<MeshSpec> ParseMeshSpec(absl::string_view text, const std::string& path) {
   TRIVIUM_ASSIGN_OR_RETURN(const YamlSection root, YamlSection::Parse(text, path));
   TRIVIUM_RETURN_IF_ERROR(root.Allow({"mesh", "log_level", "regions", "sql", "clusters"}));
@@ -140,17 +150,17 @@ absl::StatusOr<MeshSpec> ParseMeshSpec(absl::string_view text, const std::string
     if (!regions.emplace(name, static_cast<uint32_t>(home)).second) return s.Error("name", "is there twice");
   }
 
-  std::set<std::string> names, instances;
+  std::set<std::string> names;
   std::set<uint32_t> ids;
   TRIVIUM_ASSIGN_OR_RETURN(const std::vector<YamlSection> cluster_sections, root.Sections("clusters"));
   for (const YamlSection& s : cluster_sections) {
     TRIVIUM_ASSIGN_OR_RETURN(ClusterSpec cluster, ParseCluster(s, regions));
     if (!names.insert(cluster.name).second) return s.Error("name", "is another cluster's too");
     if (!ids.insert(cluster.id).second) return s.Error("id", "is another cluster's too");
+    std::set<std::string> instances;
     for (const std::string& instance : cluster.control_planes) {
       if (!instances.insert(instance).second) {
-        return s.Error("control_planes",
-                       absl::StrCat("holds \"", instance, "\", which is in the mesh already"));
+        return s.Error("control_planes", absl::StrCat("holds \"", instance, "\" twice"));
       }
     }
     spec.clusters.push_back(std::move(cluster));

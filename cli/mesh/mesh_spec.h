@@ -40,9 +40,9 @@ struct ClusterSpec {
   uint32_t home = 0;  // the region's number
   uint32_t address_space = 0;
   std::vector<std::string> pod_cidrs;
-  std::vector<NatsServerSpec> hubs;   // control planes connect here
-  std::vector<NatsServerSpec> edges;  // agents and operators connect here
-  std::vector<std::string> control_planes;
+  std::vector<NatsServerSpec> hubs;         // control planes connect here
+  std::vector<NatsServerSpec> edges;        // agents and operators connect here
+  std::vector<std::string> control_planes;  // an instance may be in the lists of several clusters
   std::vector<NodeSpec> nodes;
   std::vector<std::string> operators;
 };
@@ -53,6 +53,10 @@ struct MeshSpec {
   std::vector<std::string> sql_hosts;  // host:port
   std::string sql_database = "trivium";
   std::vector<ClusterSpec> clusters;
+
+  // The clusters whose lists name this control plane, in the file's order. It connects to the servers of the
+  // first one.
+  std::vector<const ClusterSpec*> ServedBy(const std::string& instance) const;
 };
 
 // kInvalidArgument names file, line, key and what would be right.

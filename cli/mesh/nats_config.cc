@@ -50,20 +50,25 @@ User OperatorUser(const std::string& cluster, const std::string& name) {
   return user;
 }
 
-// A control plane answers whoever asks, so it may publish to every inbox; feeds only of its own cluster and
-// the mesh.
-User ControlPlaneUser(const std::string& cluster, const std::string& instance) {
-  User user = Follower({cluster, "cp", instance});
+// A control plane answers whoever asks, so it may publish to every inbox; feeds only of the clusters that it
+// serves and of the mesh. It connects as one of its first cluster, and is a principal of each.
+User ControlPlaneUser(const std::vector<const ClusterSpec*>& clusters, const std::string& instance) {
+  User user = Follower({clusters.front()->name, "cp", instance});
   for (const std::string& subject :
-       {subjects::Feed(cluster), subjects::Feed(kMeshCluster), std::string(subjects::kHeads),
-        std::string("_INBOX.>"), subjects::Api(cluster, user.principal, "*"),
+       {subjects::Feed(kMeshCluster), std::string(subjects::kHeads), std::string("_INBOX.>"),
         subjects::Api(kMeshCluster, user.principal, "*")}) {
     user.publish.push_back(subject);
   }
-  for (const std::string& subject :
-       {subjects::EveryApi(cluster), subjects::EveryApi(kMeshCluster), std::string(subjects::kEverySync),
-        subjects::EveryChunk(instance), subjects::EveryAgentStatus(cluster)}) {
+  for (const std::string& subject : {subjects::EveryApi(kMeshCluster), std::string(subjects::kEverySync),
+                                     subjects::EveryChunk(instance)}) {
     user.subscribe.push_back(subject);
+  }
+  for (const ClusterSpec* cluster : clusters) {
+    const std::string principal = Principal{cluster->name, "cp", instance}.ToString();
+    user.publish.push_back(subjects::Feed(cluster->name));
+    user.publish.push_back(subjects::Api(cluster->name, principal, "*"));
+    user.subscribe.push_back(subjects::EveryApi(cluster->name));
+    user.subscribe.push_back(subjects::EveryAgentStatus(cluster->name));
   }
   return user;
 }
@@ -91,8 +96,10 @@ std::string NatsServerConfig(const MeshSpec& mesh, const ClusterSpec& cluster, c
   // Publishers on hubs, everybody else on edges: a reader that is slow cannot be on a publisher's server.
   std::string users;
   if (server.hub) {
-    for (const std::string& cp : cluster.control_planes)
-      users += UserLine(ControlPlaneUser(cluster.name, cp));
+    for (const std::string& cp : cluster.control_planes) {
+      const std::vector<const ClusterSpec*> served = mesh.ServedBy(cp);
+      if (served.front() == &cluster) users += UserLine(ControlPlaneUser(served, cp));
+    }
   } else {
     for (const NodeSpec& node : cluster.nodes) users += UserLine(NodeUser(cluster.name, node.name));
     for (const std::string& name : cluster.operators) users += UserLine(OperatorUser(cluster.name, name));

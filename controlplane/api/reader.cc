@@ -34,10 +34,11 @@ bool Wanted(const v1::Object& object, const NamedKind& kind, const std::string& 
 
 }  // namespace
 
-Reader::Reader(std::string instance, Mirrors* mirrors, AgentTable* agents, const Publisher* publisher,
-               Store* store, Executor* executor)
+Reader::Reader(std::string instance, Mirrors* mirrors, const ClusterMirror* own, AgentTable* agents,
+               const Publisher* publisher, Store* store, Executor* executor)
     : instance_(std::move(instance)),
       mirrors_(mirrors),
+      own_(own),
       agents_(agents),
       publisher_(publisher),
       store_(store),
@@ -46,7 +47,7 @@ Reader::Reader(std::string instance, Mirrors* mirrors, AgentTable* agents, const
 absl::StatusOr<v1::Reply> Reader::Collect(const v1::GetRequest& request, const ClusterMirror** source) const {
   TRIVIUM_ASSIGN_OR_RETURN(const NamedKind kind, ParseKind(request.kind()));
   const bool of_mesh = kind.kind == v1::KIND_CLUSTER || kind.kind == v1::KIND_REGION;
-  const std::string cluster = request.cluster().empty() ? mirrors_->own()->ref().name : request.cluster();
+  const std::string cluster = request.cluster().empty() ? own_->ref().name : request.cluster();
   Mirrors::Entry* entry = mirrors_->Find(of_mesh ? kMeshCluster : cluster);
   if (entry == nullptr || (!of_mesh && cluster == kMeshCluster)) {
     return absl::NotFoundError(
@@ -134,7 +135,7 @@ v1::Reply Reader::Status() const {
     cluster->set_endpoints(count(v1::KIND_ENDPOINT));
     cluster->set_identities(count(v1::KIND_IDENTITY));
     cluster->set_policies(count(v1::KIND_POLICY));
-    if (&mirror != mirrors_->own()) continue;
+    if (&mirror != own_) continue;
     for (const auto& [node, agent] : agents_->all()) {
       bytes += agent.status.ByteSizeLong() + 8;
       if (bytes > kMaxAnswerBytes) break;

@@ -23,8 +23,9 @@ class Reader {
   static constexpr size_t kMaxAnswerBytes = 900 * 1024;
 
   // No pointer is owned.
-  Reader(std::string instance, Mirrors* mirrors, AgentTable* agents, const Publisher* publisher, Store* store,
-         Executor* executor);
+  // `own` is the cluster whose requests it answers, `agents` are that cluster's.
+  Reader(std::string instance, Mirrors* mirrors, const ClusterMirror* own, AgentTable* agents,
+         const Publisher* publisher, Store* store, Executor* executor);
 
   // Of any cluster of the mesh. One object by its name comes with its manifest.
   void Get(const v1::GetRequest& request, Answer answer);
@@ -35,6 +36,7 @@ class Reader {
 
   const std::string instance_;
   Mirrors* const mirrors_;
+  const ClusterMirror* const own_;
   AgentTable* const agents_;
   const Publisher* const publisher_;
   Store* const store_;

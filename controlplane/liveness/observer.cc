@@ -106,15 +106,17 @@ void LivenessObserver::OnReport(const v1::AgentStatus& status) {
 
 void LivenessObserver::OnBeacon(const v1::Heads& heads) {
   const absl::Duration now = clock_->Monotonic();
-  // Control planes of older versions give a bare name there, which does not say whose they are.
-  const absl::StatusOr<Principal> from = Principal::Parse(heads.instance());
-  if (!from.ok() || from->role != "cp") return;
-  if (from->cluster == config_.cluster) {
-    siblings_[from->name] = now;
-  } else if (started_) {
-    const std::string key = KeyOf(from->cluster, "");
-    detector_.Watch(key, Said(key), now);
-    detector_.Hear(key, now);
+  for (const absl::string_view text : absl::StrSplit(heads.instance(), ' ')) {
+    // Control planes of older versions give a bare name there, which does not say whose they are.
+    const absl::StatusOr<Principal> from = Principal::Parse(text);
+    if (!from.ok() || from->role != "cp") continue;
+    if (from->cluster == config_.cluster) {
+      siblings_[from->name] = now;
+    } else if (started_) {
+      const std::string key = KeyOf(from->cluster, "");
+      detector_.Watch(key, Said(key), now);
+      detector_.Hear(key, now);
+    }
   }
 }
 

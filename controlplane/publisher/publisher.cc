@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "schema/subjects.h"
 
 namespace trivium {
@@ -37,13 +38,17 @@ void Publisher::Publish(const Batch& batch) {
                batch.revision, std::string(status.message()));
 }
 
+void Publisher::SpeakFor(const std::string& principal) {
+  absl::StrAppend(&principals_, principals_.empty() ? "" : " ", principal);
+}
+
 void Publisher::StartBeacons() { Beacon(); }
 
 void Publisher::Beacon() {
   auto round = std::make_shared<Round>();
   round->missing = homes_();
   round->heads.set_region(options_.region);
-  round->heads.set_instance(options_.principal);
+  round->heads.set_instance(principals_);
   for (const uint32_t home : homes_()) {
     if (!asking_.insert(home).second) continue;
     store_->ReadHeads(

@@ -20,7 +20,6 @@ class Publisher {
  public:
   struct Options {
     std::string region;
-    std::string principal;  // "<cluster>:cp:<instance>": whose beacon it is
     absl::Duration beacon_every = absl::Milliseconds(500);
     // A region that has not answered by then is left out of this beacon.
     absl::Duration beacon_patience = absl::Milliseconds(400);
@@ -38,6 +37,9 @@ class Publisher {
   // A failure is only logged and counted: the beacon heals it.
   void Publish(const Batch& batch);
 
+  // From now on the beacons say that this principal, "<cluster>:cp:<instance>", lives: once for each cluster
+  // that the process serves.
+  void SpeakFor(const std::string& principal);
   void StartBeacons();
   // Whether every region of the last beacon answered.
   bool sql_up() const { return sql_up_; }
@@ -54,6 +56,7 @@ class Publisher {
   const Options options_;
   const std::function<std::set<uint32_t>()> homes_;
   const std::function<void(const v1::Heads&)> on_heads_;
+  std::string principals_;     // separated by spaces
   std::set<uint32_t> silent_;  // regions that did not answer the last time: said once
   std::set<uint32_t> asking_;  // regions whose last question is still open: not asked again meanwhile
   bool sql_up_ = true;

@@ -128,7 +128,7 @@ class SyncServerTest : public WriterTest {
       Submit(one_.get(), "ns" + std::to_string(i));
       Run(absl::Milliseconds(10));
     }
-    mirrors_ = std::make_unique<Mirrors>(ClusterRef{"aws", 1, 7}, &store_, &executor_, &random_,
+    mirrors_ = std::make_unique<Mirrors>(std::vector{ClusterRef{"aws", 1, 7}}, &store_, &executor_, &random_,
                                          Follower::Options());
     SyncServer::Options options;
     options.max_log_revisions = max_log_revisions;
@@ -136,7 +136,7 @@ class SyncServerTest : public WriterTest {
                                            &snapshots_, options);
   }
   void Load() {
-    mirrors_->own_follower()->CatchUp([](const absl::Status& status) { ASSERT_TRUE(status.ok()); });
+    mirrors_->Find("aws")->follower->CatchUp([](const absl::Status& status) { ASSERT_TRUE(status.ok()); });
     Run();
   }
   v1::SyncReply Sync(const v1::Head& have) {
@@ -201,7 +201,7 @@ TEST_F(SyncServerTest, WhoIsAheadMakesTheServerCatchUp) {
   EXPECT_EQ(reply.envelopes_size(), 0);
   EXPECT_FALSE(reply.has_snapshot());
   Run();
-  EXPECT_EQ(mirrors_->own()->position().revision, 4u);
+  EXPECT_EQ(mirrors_->Find("aws")->mirror->position().revision, 4u);
 }
 
 TEST_F(SyncServerTest, AnotherEpochMeansASnapshot) {

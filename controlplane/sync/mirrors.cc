@@ -11,10 +11,11 @@
 
 namespace trivium {
 
-Mirrors::Mirrors(ClusterRef own, Store* store, Executor* executor, Random* random, Follower::Options options)
+Mirrors::Mirrors(const std::vector<ClusterRef>& written, Store* store, Executor* executor, Random* random,
+                 Follower::Options options)
     : store_(store), executor_(executor), random_(random), options_(options) {
   mesh_ = Add(ClusterRef{kMeshCluster, 0, kMeshClusterId}, true);
-  own_ = Add(own, true);
+  for (const ClusterRef& ref : written) Add(ref, true);
   mesh_->mirror->Observe([this](const Batch*) { AddNewClusters(); });
 }
 

@@ -9,6 +9,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "bus/bus.h"
 #include "controlplane/store/store.h"
@@ -24,14 +25,13 @@ class Mirrors {
     std::unique_ptr<Follower> follower;
   };
 
-  // `own` is the cluster that this control plane writes; the mesh's log is there from the start too. No
-  // pointer is owned.
-  Mirrors(ClusterRef own, Store* store, Executor* executor, Random* random, Follower::Options options);
+  // `written` are the clusters that this control plane writes, each named once; they, and the mesh's log, are
+  // there from the start. No pointer is owned.
+  Mirrors(const std::vector<ClusterRef>& written, Store* store, Executor* executor, Random* random,
+          Follower::Options options);
 
   ClusterMirror* mesh() { return mesh_->mirror.get(); }
   Follower* mesh_follower() { return mesh_->follower.get(); }
-  ClusterMirror* own() { return own_->mirror.get(); }
-  Follower* own_follower() { return own_->follower.get(); }
 
   // Null if the mesh has no such cluster.
   Entry* Find(const std::string& cluster);
@@ -62,7 +62,6 @@ class Mirrors {
   const Follower::Options options_;
   std::map<std::string, std::unique_ptr<Entry>> entries_;
   Entry* mesh_ = nullptr;
-  Entry* own_ = nullptr;
   std::function<void(const v1::Heads&)> on_beacon_;
   uint64_t malformed_ = 0;
 };

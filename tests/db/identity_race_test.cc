@@ -34,15 +34,11 @@ class Fleet {
       auto one = std::make_unique<One>();
       ControlPlaneConfig config;
       config.instance = absl::StrCat("cp", i);
-      config.cluster = "aws";
-      config.cluster_id = 1;
-      config.region = "eu-west-2";
-      config.home = 1;
-      config.pod_cidrs = {*ParseCidr("10.1.0.0/16")};
+      config.clusters = {ServedCluster{"aws", 1, "eu-west-2", 1, 0, {*ParseCidr("10.1.0.0/16")}}};
       absl::Notification started;
       executor_.RunAndWait([&] {
         one->store = std::make_unique<SqlStore>(StoreOn(world.options()), RealRandom());
-        one->bus = broker_.Connect(config.Principal(), config.region);
+        one->bus = broker_.Connect(config.Principal(), "eu-west-2");
         one->app = std::make_unique<App>(
             config, App::Drivers{one->store.get(), one->bus.get(), &executor_, RealClock(), RealRandom()});
         one->app->Start([&](const absl::Status& status) {
@@ -86,15 +82,15 @@ class Fleet {
   bool Settled() {
     bool settled = false;
     executor_.RunAndWait([&] {
-      settled =
-          std::all_of(all_.begin(), all_.end(), [](const auto& one) { return one->app->mover().settled(); });
+      settled = std::all_of(all_.begin(), all_.end(),
+                            [](const auto& one) { return one->app->cluster()->mover().settled(); });
     });
     return settled;
   }
   uint64_t lost_races() {
     uint64_t lost = 0;
     executor_.RunAndWait([&] {
-      for (const auto& one : all_) lost += one->app->writer()->counters().lost_races;
+      for (const auto& one : all_) lost += one->app->cluster()->writer()->counters().lost_races;
     });
     return lost;
   }
@@ -109,7 +105,7 @@ class Fleet {
 
   void Ask(size_t instance, const std::string& principal, const std::string& verb, const v1::Request& request,
            const std::function<void(const v1::Reply&)>& answer) {
-    all_[instance]->app->api()->Handle(
+    all_[instance]->app->cluster()->api()->Handle(
         subjects::Api("aws", principal, verb), request.SerializeAsString(),
         [=, this](const v1::Reply& reply) {
           const auto code = static_cast<absl::StatusCode>(reply.code());

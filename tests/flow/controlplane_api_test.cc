@@ -235,10 +235,10 @@ TEST_F(ControlPlaneWaitTest, ReportsAreBelievedOnlyFromTheirSenderAndInOrder) {
   Report("n1", 5, 9, 9);
   Report("n1", 4, 3, 3);                   // late
   Report("n2", 1, 9, 9, "", /*as=*/"n1");  // in another's name
-  const auto& entries = aws_->app->agents()->all();
+  const auto& entries = aws_->app->cluster()->agents()->all();
   ASSERT_EQ(entries.size(), 1u);
   EXPECT_EQ(entries.at("n1").status.applied(0).enforced(), 9u);
-  EXPECT_EQ(aws_->app->agents()->malformed(), 1u);
+  EXPECT_EQ(aws_->app->cluster()->agents()->malformed(), 1u);
   Run(absl::Seconds(2));
   EXPECT_EQ(Rows().agents.size(), 1u);
   EXPECT_EQ(Rows().agents.at("n1").sequence(), 5u);

@@ -48,12 +48,12 @@ class ControlPlaneTest : public testing::Test {
   static ControlPlaneConfig Config(const std::string& cluster, const std::string& instance) {
     ControlPlaneConfig config;
     config.instance = instance;
-    config.cluster = cluster;
-    config.cluster_id = cluster == "aws" ? 1 : 2;
-    config.region = cluster == "aws" ? "eu-west-2" : "europe-west2";
-    config.home = config.cluster_id;
-    config.pod_cidrs = {*ParseCidr(cluster == "aws" ? "10.1.0.0/16" : "10.2.0.0/16")};
+    config.clusters = {Cluster(cluster)};
     return config;
+  }
+  static ServedCluster Cluster(const std::string& name) {
+    if (name == "aws") return ServedCluster{name, 1, "eu-west-2", 1, 0, {*ParseCidr("10.1.0.0/16")}};
+    return ServedCluster{name, 2, "europe-west2", 2, 0, {*ParseCidr("10.2.0.0/16")}};
   }
 
   ControlPlaneTest()
@@ -66,7 +66,8 @@ class ControlPlaneTest : public testing::Test {
     auto process = std::make_unique<Process>();
     process->store = std::make_unique<FakeStore>(database_, &clock_);
     process->store->SetDelay(absl::Milliseconds(1));
-    process->bus = broker_.Connect(config.Principal() + "#" + std::to_string(++launched_), config.region);
+    process->bus = broker_.Connect(config.Principal() + "#" + std::to_string(++launched_),
+                                   config.clusters.front().region);
     process->app = std::make_unique<App>(
         config, App::Drivers{process->store.get(), process->bus.get(), &executor_, &clock_, &random_});
     process->app->Start([p = process.get()](const absl::Status& status) { p->started = status; });

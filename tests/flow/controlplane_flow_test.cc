@@ -143,8 +143,8 @@ TEST_F(ControlPlaneFlowTest, TwoInstancesOfOneClusterRaceAndOneDies) {
     EXPECT_EQ(sent->replies[0].apply().items(0).action(), "created") << sent->name;
     EXPECT_EQ(created[sent->name], 1) << sent->name;
   }
-  ExpectSame(*one->app->mirrors()->own(), rows);
-  ExpectSame(*two->app->mirrors()->own(), rows);
+  ExpectSame(*one->app->cluster()->mirror(), rows);
+  ExpectSame(*two->app->cluster()->mirror(), rows);
 }
 
 TEST_F(ControlPlaneFlowTest, ANewcomerTakesASnapshotAndFollows) {
@@ -200,7 +200,7 @@ TEST_F(ControlPlaneFlowTest, ANewcomerTakesASnapshotAndFollows) {
 
 TEST_F(ControlPlaneFlowTest, DeltasSurviveARestartOfTheControlPlane) {
   std::unique_ptr<Process> aws = Start("aws", "aws-cp1");
-  const v1::Head before = aws->app->mirrors()->own()->replica().head();
+  const v1::Head before = aws->app->cluster()->mirror()->replica().head();
   for (int i = 0; i < 5; ++i) ASSERT_EQ(Apply(NamespaceYaml("ns" + std::to_string(i))).code(), 0u);
   Kill(&aws);
   aws = Start("aws", "aws-cp1");
@@ -218,10 +218,10 @@ TEST_F(ControlPlaneFlowTest, ARestoredDatabaseBeginsANewEpoch) {
   database_->Restore(backup);
   Run(absl::Seconds(6));
   EXPECT_GT(Rows().head.epoch, 1u);
-  ExpectSame(*aws->app->mirrors()->own(), Rows());
+  ExpectSame(*aws->app->cluster()->mirror(), Rows());
   ExpectSame(*gcp->app->mirrors()->Find("aws")->mirror, Rows());
-  EXPECT_EQ(aws->app->mirrors()->own()->mirror().Find(v1::KIND_NAMESPACE, "lost"), nullptr);
-  EXPECT_NE(aws->app->mirrors()->own()->mirror().Find(v1::KIND_NAMESPACE, "kept"), nullptr);
+  EXPECT_EQ(aws->app->cluster()->mirror()->mirror().Find(v1::KIND_NAMESPACE, "lost"), nullptr);
+  EXPECT_NE(aws->app->cluster()->mirror()->mirror().Find(v1::KIND_NAMESPACE, "kept"), nullptr);
   const v1::Reply reply = Apply(NamespaceYaml("new"));
   EXPECT_EQ(reply.code(), 0u) << reply.message();
   EXPECT_EQ(reply.epoch(), Rows().head.epoch);
@@ -231,7 +231,7 @@ TEST_F(ControlPlaneFlowTest, AnAgentsReportRevealsARestoreToAFreshControlPlane) 
   std::unique_ptr<Process> aws = Start("aws", "aws-cp1");
   const FakeDatabase::Rows backup = database_->Save();
   ASSERT_EQ(Apply(NamespaceYaml("lost")).code(), 0u);
-  const v1::Head held = aws->app->mirrors()->own()->replica().head();
+  const v1::Head held = aws->app->cluster()->mirror()->replica().head();
   Kill(&aws);
   database_->Restore(backup);
   aws = Start("aws", "aws-cp1");
@@ -250,7 +250,7 @@ TEST_F(ControlPlaneFlowTest, AnAgentsReportRevealsARestoreToAFreshControlPlane) 
   Run(absl::Seconds(2));
   const uint64_t epoch = Rows().head.epoch;
   EXPECT_GT(epoch, 1u);
-  ExpectSame(*aws->app->mirrors()->own(), Rows());
+  ExpectSame(*aws->app->cluster()->mirror(), Rows());
 
   // An agent that lies again and again does not end one epoch after another.
   for (uint64_t i = 2; i < 10; ++i) {
@@ -266,14 +266,14 @@ TEST_F(ControlPlaneFlowTest, AnAgentsReportRevealsARestoreToAFreshControlPlane) 
 TEST_F(ControlPlaneFlowTest, AConflictStopsTheStart) {
   std::unique_ptr<Process> aws = Start("aws", "aws-cp1");
   ControlPlaneConfig config = Config("gcp", "gcp-cp1");
-  config.cluster_id = 1;
+  config.clusters[0].id = 1;
   std::unique_ptr<Process> process = Launch(config);
   Run(absl::Seconds(2));
   EXPECT_EQ(process->started.code(), StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(process->started.message()),
               HasSubstr("cluster gcp (id 1): the mesh knows cluster aws"));
   config = Config("gcp", "gcp-cp2");
-  config.pod_cidrs = {*ParseCidr("10.1.128.0/17")};
+  config.clusters[0].pod_cidrs = {*ParseCidr("10.1.128.0/17")};
   process = Launch(config);
   Run(absl::Seconds(2));
   EXPECT_THAT(std::string(process->started.message()), HasSubstr("overlaps 10.1.0.0/16 of cluster aws"));
@@ -284,7 +284,7 @@ TEST_F(ControlPlaneFlowTest, AStartWithoutServersWaitsForThem) {
   const ControlPlaneConfig config = Config("aws", "aws-cp1");
   process->store = std::make_unique<FakeStore>(database_, &clock_);
   process->store->SetUnavailable(true);
-  process->bus = broker_.Connect(config.Principal(), config.region);
+  process->bus = broker_.Connect(config.Principal(), config.clusters[0].region);
   broker_.SetConnected(config.Principal(), false);
   process->app = std::make_unique<App>(
       config, App::Drivers{process->store.get(), process->bus.get(), &executor_, &clock_, &random_});

@@ -69,7 +69,7 @@ class IdentityFlowTest : public ControlPlaneTest {
     return reply.add_endpoint().identity().id();
   }
   bool Exists(uint32_t identity) {
-    return aws_->app->mirrors()->own()->mirror().Find(v1::KIND_IDENTITY, absl::StrCat(identity)) != nullptr;
+    return aws_->app->cluster()->mirror()->mirror().Find(v1::KIND_IDENTITY, absl::StrCat(identity)) != nullptr;
   }
   // With the cluster's numbers used up to `spare`, the next label sets get those that are free again.
   void UseUpFreshNumbers() {
@@ -146,7 +146,7 @@ TEST_F(IdentityFlowTest, ARestartedControlPlaneKnowsWhatIsRetired) {
 TEST_F(IdentityFlowTest, IsGivenToOthersOnlyWhenEveryNodeOfTheMeshHasConfirmed) {
   const uint32_t cart = Add(10, "cart");
   Add(11, "stays");
-  const uint64_t before = aws_->app->mirrors()->own()->position().revision;
+  const uint64_t before = aws_->app->cluster()->mirror()->position().revision;
   ASSERT_EQ(Remove(10).code(), 0u);
   Run(kGraceAndChecks);
   ASSERT_FALSE(Exists(cart));
@@ -154,7 +154,7 @@ TEST_F(IdentityFlowTest, IsGivenToOthersOnlyWhenEveryNodeOfTheMeshHasConfirmed) 
   Report("gcp", "g1", gcp_.get(), before);
   Report("aws", "n1", aws_.get());
   Run(kGraceAndChecks);
-  EXPECT_EQ(aws_->app->identities().waits_for(), "gcp/g1");
+  EXPECT_EQ(aws_->app->cluster()->identities().waits_for(), "gcp/g1");
   UseUpFreshNumbers();
   ASSERT_FALSE(given_.empty());
   EXPECT_FALSE(given_.contains(cart)) << "a cut-off agent still takes the number for the old labels";
@@ -168,7 +168,7 @@ TEST_F(IdentityFlowTest, IsGivenToOthersOnlyWhenEveryNodeOfTheMeshHasConfirmed) 
 TEST_F(IdentityFlowTest, ADeletedNodeIsWaitedForNoLonger) {
   const uint32_t cart = Add(10, "cart");
   Add(11, "stays");
-  const uint64_t before = aws_->app->mirrors()->own()->position().revision;
+  const uint64_t before = aws_->app->cluster()->mirror()->position().revision;
   ASSERT_EQ(Remove(10).code(), 0u);
   Run(kGraceAndChecks);
   Report("gcp", "g1", gcp_.get(), before);
@@ -212,7 +212,7 @@ TEST_F(IdentityFlowTest, AMeshThatIsOutOfReachStopsNoPodWhileNumbersAreLeft) {
   // It comes back, and the reserve is filled again before it is needed.
   aws_->store->SetHomeUnavailable(0, false);
   Run(absl::Seconds(10));
-  EXPECT_GE(FreeIdentities(aws_->app->mirrors()->mesh()->mirror(), 1, *aws_->app->mirrors()->own()->index()),
+  EXPECT_GE(FreeIdentities(aws_->app->mirrors()->mesh()->mirror(), 1, *aws_->app->cluster()->mirror()->index()),
             256u);
 }
 

@@ -124,16 +124,16 @@ TEST_F(LivenessFlowTest, WhoIsCutOffItselfSaysNothingOfOthers) {
 TEST_F(LivenessFlowTest, OneInstanceWritesAndAnotherTakesOver) {
   std::unique_ptr<Process> second = Start("aws", "cp-aws-b");
   Live(absl::Seconds(2));
-  EXPECT_TRUE(aws_->app->liveness().is_writer());
-  EXPECT_FALSE(second->app->liveness().is_writer());
+  EXPECT_TRUE(aws_->app->cluster()->liveness().is_writer());
+  EXPECT_FALSE(second->app->cluster()->liveness().is_writer());
   dead_.insert("aws/n1");
   Live(absl::Seconds(5));
   EXPECT_EQ(Said(1, "aws/n1"), "down");
-  EXPECT_EQ(second->app->liveness().counters().writes, 0u);
+  EXPECT_EQ(second->app->cluster()->liveness().counters().writes, 0u);
   Kill(&aws_);
   dead_.insert("aws/n2");
   Live(absl::Seconds(10));
-  EXPECT_TRUE(second->app->liveness().is_writer());
+  EXPECT_TRUE(second->app->cluster()->liveness().is_writer());
   EXPECT_EQ(Said(1, "aws/n2"), "down");
 }
 

@@ -61,11 +61,12 @@ ControlPlaneSite::ControlPlaneSite(Surroundings* around, uint32_t process, uint3
                                    uint32_t instance)
     : Site(around, process, cluster, absl::StrCat(kClusterNames[cluster], ":cp:cp", process)) {
   config_.instance = absl::StrCat(kClusterNames[cluster], "-", instance);
-  config_.cluster = kClusterNames[cluster];
-  config_.cluster_id = cluster + 1;
-  config_.region = absl::StrCat("region-", cluster + 1);
-  config_.home = cluster + 1;
-  config_.pod_cidrs = {Network(Address(10, cluster + 1, 0, 0), 16)};
+  config_.clusters = {ServedCluster{kClusterNames[cluster],
+                                    cluster + 1,
+                                    absl::StrCat("region-", cluster + 1),
+                                    cluster + 1,
+                                    0,
+                                    {Network(Address(10, cluster + 1, 0, 0), 16)}}};
   config_.beacon_ms = 1000;
 }
 

@@ -29,7 +29,7 @@ std::string World::NotConverged() {
       std::string problem = Compare(cp->name(), entry->mirror->replica(), history_.head(name));
       if (!problem.empty()) return problem;
     }
-    if (cp->app()->writer()->queued() != 0) return absl::StrCat(cp->name(), " has requests waiting");
+    if (cp->app()->cluster()->writer()->queued() != 0) return absl::StrCat(cp->name(), " has requests waiting");
   }
   for (const auto& reader : subscribers_) {
     if (!reader->up() || reader->app() == nullptr) return absl::StrCat(reader->name(), " is down");
@@ -102,7 +102,7 @@ std::string World::CompareReports(size_t agent) {
   const Record* head = history_.head(site.config().cluster);
   for (const auto& cp : control_planes_) {
     if (cp->cluster() != site.cluster()) continue;
-    const AgentTable::Entry* entry = cp->app()->agents()->Find(site.config().node);
+    const AgentTable::Entry* entry = cp->app()->cluster()->agents()->Find(site.config().node);
     if (entry == nullptr) return absl::StrCat(cp->name(), " has not heard of ", site.name());
     bool enforced = false;
     for (const v1::AppliedCluster& applied : entry->status.applied()) {
