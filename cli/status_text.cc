@@ -76,7 +76,20 @@ absl::Duration SilentFor(const v1::AgentStatus& agent, absl::Time now) {
   return now - absl::FromUnixMillis(agent.time_ms());
 }
 
-std::string AgentState(const std::vector<Lag>& lags, absl::Duration silent, const Style& style) {
+std::string PolicyName(const v1::NotEnforcedPolicy& policy) {
+  return absl::StrCat(policy.kind(), " ", policy.namespace_(), policy.namespace_().empty() ? "" : "/",
+                      policy.name());
+}
+
+std::string AgentState(const v1::AgentStatus& agent, const std::vector<Lag>& lags, absl::Duration silent,
+                       const Style& style) {
+  if (agent.not_enforced_total() > 0 && !agent.not_enforced().empty()) {
+    const v1::NotEnforcedPolicy& first = agent.not_enforced(0);
+    return style.Bad(absl::StrCat(
+        "not enforced: ", PolicyName(first),
+        agent.not_enforced_total() > 1 ? absl::StrCat(" and ", agent.not_enforced_total() - 1, " more") : "",
+        ": ", first.reason()));
+  }
   for (const Lag& lag : lags) {
     if (!lag.problem.empty())
       return style.Bad(absl::StrCat("not enforced: ", lag.cluster, ": ", lag.problem));
@@ -118,6 +131,24 @@ std::string ClusterTable(const Mesh& mesh, const std::vector<StatusAnswer>& answ
   return table.ToString();
 }
 
+// Every policy that an agent reports as not enforced; nothing if there is none.
+std::string NotEnforcedTable(const Mesh& mesh, absl::Time now) {
+  Table table({"CLUSTER", "AGENT", "NOT-ENFORCED", "ENDPOINTS", "SINCE", "REASON"});
+  uint32_t total = 0, listed = 0;
+  for (const v1::AgentStatus& agent : mesh.agents) {
+    total += agent.not_enforced_total();
+    for (const v1::NotEnforcedPolicy& policy : agent.not_enforced()) {
+      ++listed;
+      const absl::Duration since = now - absl::FromUnixMillis(policy.since_ms());
+      table.AddRow({agent.cluster(), agent.node(), PolicyName(policy), absl::StrCat(policy.endpoints()),
+                    absl::StrCat(AgeText(since), " ago"), policy.reason()});
+    }
+  }
+  if (listed == 0) return "";
+  return absl::StrCat("\n", table.ToString(),
+                      total > listed ? absl::StrCat("and ", total - listed, " more\n") : "");
+}
+
 // "node gcp/n1" or "cluster gcp".
 std::string ObservedName(const v1::Liveness& seen) {
   return seen.node().empty() ? absl::StrCat("cluster ", seen.cluster())
@@ -143,14 +174,14 @@ std::string StatusText(const std::vector<StatusAnswer>& answers, absl::Time now,
                       absl::StrCat(head - std::min(head, applied.enforced())), applied.problem()});
       }
     }
-    absl::StrAppend(&out, "\n", table.ToString());
+    absl::StrAppend(&out, "\n", table.ToString(), NotEnforcedTable(mesh, now));
   } else if (!mesh.agents.empty()) {
     Table table({"CLUSTER", "AGENT", "ENDPOINTS", "BEHIND", "SEEN", "STATE"});
     for (const v1::AgentStatus& agent : mesh.agents) {
       const std::vector<Lag> lags = LagsOf(mesh, agent);
       const absl::Duration silent = SilentFor(agent, now);
       table.AddRow({agent.cluster(), agent.node(), absl::StrCat(agent.endpoints()), BehindText(lags),
-                    absl::StrCat(AgeText(silent), " ago"), AgentState(lags, silent, style)});
+                    absl::StrCat(AgeText(silent), " ago"), AgentState(agent, lags, silent, style)});
     }
     absl::StrAppend(&out, "\n", table.ToString());
   }
@@ -191,6 +222,7 @@ Json StatusJson(const std::vector<StatusAnswer>& answers, absl::Time now) {
     Json json = MessageJson(agent);
     json["silentMs"] = absl::ToInt64Milliseconds(SilentFor(agent, now));
     json["behind"] = Json::object();
+    in_step = in_step && agent.not_enforced_total() == 0;
     for (const Lag& lag : LagsOf(mesh, agent)) {
       json["behind"][lag.cluster] = lag.behind;
       in_step = in_step && lag.behind == 0 && lag.problem.empty();

@@ -95,6 +95,37 @@ TEST(StatusTextTest, WideHasALineForEachAgentAndCluster) {
       << text;
 }
 
+TEST(StatusTextTest, NamesPoliciesThatAreNotEnforced) {
+  std::vector<StatusAnswer> answers = Answers();
+  v1::AgentStatus* agent = answers[0].result->mutable_clusters(0)->mutable_agents(0);
+  for (const char* name : {"db", "web"}) {
+    v1::NotEnforcedPolicy* policy = agent->add_not_enforced();
+    policy->set_cluster("aws");
+    policy->set_kind("NetworkPolicy");
+    policy->set_namespace_("shop");
+    policy->set_name(name);
+    policy->set_reason("map policy_verdict is full");
+    policy->set_since_ms(absl::ToUnixMillis(kNow - absl::Minutes(2)));
+    policy->set_endpoints(3);
+  }
+  agent->set_not_enforced_total(7);
+  const std::string text = StatusText(answers, kNow, false, {});
+  EXPECT_NE(text.find("not enforced: NetworkPolicy shop/db and 6 more: map policy_verdict is full\n"),
+            std::string::npos)
+      << text;
+  const std::string wide = StatusText(answers, kNow, true, {});
+  EXPECT_NE(
+      wide.find("CLUSTER   AGENT   NOT-ENFORCED             ENDPOINTS   SINCE    REASON\n"
+                "aws       n1      NetworkPolicy shop/db    3           2m ago   map policy_verdict is full\n"
+                "aws       n1      NetworkPolicy shop/web   3           2m ago   map policy_verdict is full\n"
+                "and 5 more\n"),
+      std::string::npos)
+      << wide;
+  answers.resize(1);
+  EXPECT_FALSE(StatusJson(answers, kNow)["inStep"].get<bool>());
+  EXPECT_EQ(StatusJson(answers, kNow)["agents"][0]["notEnforced"][0]["name"], "db");
+}
+
 TEST(StatusTextTest, SaysWhatIsDownAndWhoSeesIt) {
   std::vector<StatusAnswer> answers = Answers();
   v1::Liveness seen;

@@ -6,9 +6,9 @@ trivium_library(map_io
 # From objects and local endpoints to the kernel's maps; the conformance runner drives it too.
 trivium_library(agent_pipeline
   SOURCES
-    compile/keys.cc compile/rule_set_table.cc
+    compile/keys.cc compile/rule_set_table.cc compile/selector_cache.cc
     desired/address_table.cc desired/cidr_identities.cc desired/numbers.cc desired/pipeline.cc
-    desired/pipeline_local.cc
+    desired/pipeline_local.cc desired/pipeline_not_enforced.cc desired/policy_table.cc
     reconcile/kernel_maps.cc reconcile/map_writer.cc reconcile/reconciler.cc
   DEPS base schema policy map_io absl::flat_hash_map absl::flat_hash_set absl::hash absl::strings)
 
@@ -23,7 +23,7 @@ trivium_library(agent
     endpoint/node_registrar.cc endpoint/socket_server.cc
     inbox/cluster_feed.cc inbox/inbox.cc
     mirror/cluster_copy.cc mirror/frames.cc
-    report/flow_log.cc report/map_text.cc report/start_stamp.cc
+    report/enforcement.cc report/flow_log.cc report/map_text.cc report/start_stamp.cc
   DEPS agent_pipeline replica)
 
 trivium_binary(trivium-agent
@@ -31,6 +31,6 @@ trivium_binary(trivium-agent
   DEPS agent bus_nats kernel_devices CLI11::CLI11)
 
 trivium_test(agent_unit_test LABEL unit
-  SOURCES config_test.cc desired/address_table_test.cc endpoint/socket_server_test.cc mirror/frames_test.cc
+  SOURCES compile/selector_cache_test.cc config_test.cc desired/address_table_test.cc endpoint/socket_server_test.cc mirror/frames_test.cc
           report/start_stamp_test.cc
   DEPS agent)

@@ -67,7 +67,8 @@ AgentApp::AgentApp(AgentConfig config, Deps deps)
       pipeline_(PipelineOptions(config_), deps_.clock),
       control_(config_.cluster, principal_, kSource, deps_.executor, deps_.bus),
       endpoint_store_(deps_.files, config_.state_dir + "/endpoints"),
-      retry_backoff_(kMinRetry, kMaxRetry, deps_.random) {}
+      retry_backoff_(kMinRetry, kMaxRetry, deps_.random),
+      enforcement_(config_.cluster) {}
 
 AgentApp::~AgentApp() = default;
 
@@ -198,6 +199,10 @@ void AgentApp::Flush() {
   if (MayWriteRemote()) {
     report = pipeline_.Flush(deps_.maps);
     BookFlush(report);
+    const bool changed = enforcement_.Update(
+        report.complete ? std::vector<Pipeline::NotEnforced>{} : pipeline_.PoliciesNotEnforced(),
+        deps_.clock->Now());
+    if (changed) WantReport();
     SetRoutes();
   } else {
     report = pipeline_.FlushClosed(deps_.maps);
@@ -356,6 +361,7 @@ v1::AgentStatus AgentApp::Status() const {
     fill->set_capacity(deps_.maps->Info(map).capacity);
   }
   for (const v1::DropCount& drop : drops_) *status.add_drops() = drop;
+  enforcement_.Fill(&status);
   return status;
 }
 
@@ -370,6 +376,7 @@ std::vector<std::string> AgentApp::Problems() const {
     problems.push_back(absl::StrCat("map ", MapName(problem.map), ": ", problem.keys,
                                     " entries not written: ", problem.status.message()));
   }
+  for (std::string& problem : enforcement_.Problems()) problems.push_back(std::move(problem));
   for (const auto& [name, feed] : inbox_->feeds()) {
     if (!feed->problem().empty()) problems.push_back(absl::StrCat("log of ", name, ": ", feed->problem()));
   }

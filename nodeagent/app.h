@@ -23,6 +23,7 @@
 #include "nodeagent/endpoint/endpoint_manager.h"
 #include "nodeagent/endpoint/node_registrar.h"
 #include "nodeagent/inbox/inbox.h"
+#include "nodeagent/report/enforcement.h"
 
 namespace trivium {
 
@@ -60,6 +61,7 @@ class AgentApp {
   std::vector<std::string> Problems() const;
   const Pipeline& pipeline() const { return pipeline_; }
   const Inbox& inbox() const { return *inbox_; }
+  const Enforcement& enforcement() const { return enforcement_; }
 
  private:
   struct Enforced {
@@ -109,6 +111,7 @@ class AgentApp {
   std::string route_problem_;
   std::optional<std::vector<std::pair<std::string, int>>> routes_;
   std::map<std::string, Enforced> enforced_;
+  Enforcement enforcement_;
   std::vector<v1::DropCount> drops_;  // as of the last second
   uint64_t report_sequence_ = 0;
   Alive alive_;

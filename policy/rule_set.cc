@@ -1,7 +1,6 @@
 #include "policy/rule_set.h"
 
 #include <algorithm>
-#include <array>
 #include <map>
 #include <set>
 #include <utility>
@@ -12,8 +11,10 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "policy/cidr.h"
+#include "policy/cidr_groups.h"
 #include "policy/flatten.h"
 #include "policy/labels.h"
+#include "policy/peer_match.h"
 #include "policy/selector.h"
 #include "schema/digest.h"
 #include "schema/object.h"
@@ -30,91 +31,6 @@ struct PortSpan {
   uint32_t first = 0;
   uint32_t last = 0;
 };
-
-// Which identities an entity names; the numbers are the field's.
-constexpr uint32_t kHost = 1, kWorld = 2, kUnmanaged = 3, kHealth = 4, kInit = 5, kRemoteNode = 6,
-                   kKubeApiserver = 7, kIngress = 8;
-
-std::string ValueOf(const v1::Identity& identity, absl::string_view key) {
-  for (const v1::Label& label : identity.labels()) {
-    if (label.key() == key) return label.value();
-  }
-  return "";
-}
-
-bool EntityHasIdentity(v1::Entity entity, const v1::Identity& identity, const std::string& cluster) {
-  const uint32_t id = identity.id();
-  switch (entity) {
-    case v1::ENTITY_ALL:
-      return true;
-    case v1::ENTITY_WORLD:
-      return id == kWorld;
-    case v1::ENTITY_CLUSTER:
-      // The cluster's own endpoints, and what belongs to no policy's labels but is inside: nodes and the
-      // rest.
-      return id == kHost || (id >= kUnmanaged && id <= kIngress) ||
-             ValueOf(identity, kClusterLabel) == cluster;
-    case v1::ENTITY_HOST:
-      return id == kHost;
-    case v1::ENTITY_REMOTE_NODE:
-      return id == kRemoteNode || id == kKubeApiserver;  // as their labels say
-    case v1::ENTITY_KUBE_APISERVER:
-      return id == kKubeApiserver;
-    case v1::ENTITY_INIT:
-      return id == kInit;
-    case v1::ENTITY_HEALTH:
-      return id == kHealth;
-    case v1::ENTITY_UNMANAGED:
-      return id == kUnmanaged;
-    case v1::ENTITY_INGRESS:
-      return id == kIngress;
-    default:
-      return false;  // none, and the two families of world: those are told by prefixes
-  }
-}
-
-bool EntityHasPrefix(v1::Entity entity, const v1::Cidr& prefix) {
-  switch (entity) {
-    case v1::ENTITY_ALL:
-    case v1::ENTITY_WORLD:
-      return true;
-    case v1::ENTITY_WORLD_IPV4:
-      return prefix.address().size() == 4;
-    case v1::ENTITY_WORLD_IPV6:
-      return prefix.address().size() == 16;
-    default:
-      return false;
-  }
-}
-
-// What is outside the mesh, as selectors of labels see it.
-const v1::Identity& External(const v1::Cidr& prefix) {
-  static const auto* const externals = [] {
-    auto* made = new std::array<v1::Identity, 2>();
-    const char* const families[] = {kWorldIpv4Label, kWorldIpv6Label};
-    for (size_t i = 0; i < made->size(); ++i) {
-      (*made)[i].set_id(kWorld);
-      (*made)[i].add_labels()->set_key(kWorldLabel);
-      (*made)[i].add_labels()->set_key(families[i]);
-    }
-    return made;
-  }();
-  return (*externals)[prefix.address().size() == 4 ? 0 : 1];
-}
-
-// Whether the selector tells IPv4's world from IPv6's.
-bool NamesFamily(const v1::Selector& selector) {
-  return std::any_of(selector.requirements().begin(), selector.requirements().end(),
-                     [](const v1::Requirement& requirement) {
-                       const absl::string_view key = requirement.key();
-                       return key == kWorldIpv4Label || key == kWorldIpv6Label;
-                     });
-}
-
-bool CidrPeerHas(const v1::CidrPeer& peer, const v1::Cidr& prefix) {
-  return Covers(peer.cidr(), prefix) && std::none_of(peer.except().begin(), peer.except().end(),
-                                                     [&](const v1::Cidr& e) { return Covers(e, prefix); });
-}
 
 v1::Cidr EveryAddress(size_t bytes) {
   v1::Cidr cidr;
@@ -138,28 +54,28 @@ struct RuleSet::Compiled {
     bool any_port = false;
     std::vector<PortSpan> spans;
     std::vector<uint32_t> names;  // into `names`
-
-    bool Applies(const std::set<uint32_t>& matched) const {
-      return any_peer || std::any_of(selectors.begin(), selectors.end(),
-                                     [&](uint32_t selector) { return matched.count(selector) != 0; });
-    }
   };
 
   Outcome otherwise;  // what holds where no rule does
   std::string cluster;
-  std::vector<v1::Peer> selectors;
   std::vector<PortName> names;
-  std::vector<Rule> rules;  // parallel to RuleSet::rules_
+  std::vector<Rule> rules;                      // parallel to RuleSet::rules_
+  std::vector<uint32_t> for_everyone;           // rules with any_peer
+  std::vector<std::vector<uint32_t>> rules_of;  // those that name a selector, by its index
 
-  bool Has(const v1::Peer& peer, const PeerRef& ref) const {
-    if (ref.prefix != nullptr) {
-      if (peer.has_labels()) return Matches(peer.labels(), External(*ref.prefix));
-      if (peer.has_cidr()) return CidrPeerHas(peer.cidr(), *ref.prefix);
-      return peer.peer_case() == v1::Peer::kEntity && EntityHasPrefix(peer.entity(), *ref.prefix);
+  // The rules that apply to a peer that matches these selectors, in order.
+  std::vector<uint32_t> Applying(absl::Span<const uint32_t> matched) const {
+    std::vector<uint32_t> applying = for_everyone;
+    for (const uint32_t selector : matched) {
+      if (selector >= rules_of.size()) continue;
+      applying.insert(applying.end(), rules_of[selector].begin(), rules_of[selector].end());
     }
-    if (peer.has_labels()) return Matches(peer.labels(), *ref.identity);
-    return peer.peer_case() == v1::Peer::kEntity && EntityHasIdentity(peer.entity(), *ref.identity, cluster);
+    std::sort(applying.begin(), applying.end());
+    applying.erase(std::unique(applying.begin(), applying.end()), applying.end());
+    return applying;
   }
+
+  bool Has(const v1::Peer& peer, const PeerRef& ref) const { return PeerMatches(peer, ref, cluster); }
 
   // The spans that named port `name` stands for on this peer.
   std::vector<PortSpan> Resolve(uint32_t name, const PeerRef& ref) const {
@@ -178,7 +94,7 @@ namespace {
 
 // A class in its parsed form: which selectors match, and the spans of each named port.
 struct ClassParts {
-  std::set<uint32_t> selectors;
+  std::vector<uint32_t> selectors;  // ascending
   std::map<uint32_t, std::vector<PortSpan>> names;
 };
 
@@ -207,7 +123,7 @@ ClassParts FromClassKey(const std::string& key) {
   ClassParts parts;
   const std::vector<std::string> halves = absl::StrSplit(key, '|');
   for (absl::string_view selector : absl::StrSplit(halves[0], ',', absl::SkipEmpty())) {
-    parts.selectors.insert(Number(selector));
+    parts.selectors.push_back(Number(selector));
   }
   if (halves.size() == 1) return parts;
   for (absl::string_view entry : absl::StrSplit(halves[1], ';')) {
@@ -274,9 +190,7 @@ class Sweep {
 // Puts one rule's parts together.
 class Builder {
  public:
-  Builder(const v1::Identity& subject, absl::Span<const v1::CidrGroup* const> groups) : subject_(subject) {
-    for (const v1::CidrGroup* group : groups) groups_[group->name()] = group;  // by name: a fixed order
-  }
+  Builder(const v1::Identity& subject, const CidrGroups& groups) : subject_(subject), groups_(groups) {}
 
   // The peers of a rule, with groups resolved.
   std::vector<v1::Peer> PeersOf(const v1::Rule& rule) const {
@@ -286,8 +200,7 @@ class Builder {
         peers.push_back(peer);
         continue;
       }
-      for (const auto& [name, group] : groups_) {  // a group that is not there has no members
-        if (!RefersTo(peer.cidr(), *group)) continue;
+      for (const v1::CidrGroup* group : groups_.Of(peer.cidr())) {  // one that is not there has no members
         for (const v1::Cidr& member : group->cidrs()) {
           v1::Peer one;
           *one.mutable_cidr()->mutable_cidr() = member;
@@ -331,7 +244,7 @@ class Builder {
 
  private:
   const v1::Identity& subject_;
-  std::map<std::string, const v1::CidrGroup*> groups_;
+  const CidrGroups& groups_;
 };
 
 }  // namespace
@@ -339,13 +252,24 @@ class Builder {
 std::shared_ptr<const RuleSet> RuleSet::Build(const v1::Identity& subject, v1::Rule::Direction direction,
                                               absl::Span<const v1::Policy* const> policies,
                                               absl::Span<const v1::CidrGroup* const> cidr_groups) {
+  CidrGroups groups;
+  for (const v1::CidrGroup* group : cidr_groups) groups.Set(*group);
+  return Build(subject, direction, policies, groups);
+}
+
+std::shared_ptr<const RuleSet> RuleSet::Build(const v1::Identity& subject, v1::Rule::Direction direction,
+                                              absl::Span<const v1::Policy* const> policies,
+                                              const CidrGroups& cidr_groups) {
   const Builder builder(subject, cidr_groups);
   const std::shared_ptr<RuleSet> set(new RuleSet());
   const auto compiled = std::make_shared<Compiled>();
   set->direction_ = direction;
-  compiled->cluster = ValueOf(subject, kClusterLabel);
+  compiled->cluster = LabelOf(subject, kClusterLabel);
+  set->cluster_ = compiled->cluster;
 
+  std::vector<v1::Peer>& selectors = set->selectors_;
   std::map<std::string, uint32_t> selector_numbers;
+  std::vector<const std::string*> selector_texts;  // keys of selector_numbers
   std::map<Compiled::PortName, uint32_t> name_numbers;
   bool default_deny = false;
   std::string text = absl::StrCat(direction, "\n", compiled->cluster, "\n");  // what key_ is the hash of
@@ -358,10 +282,12 @@ std::shared_ptr<const RuleSet> RuleSet::Build(const v1::Identity& subject, v1::R
     out.any_peer = rule.any_peer();
     out.any_port = rule.any_port();
     for (const v1::Peer& peer : builder.PeersOf(rule)) {
-      const std::string bytes = peer.SerializeAsString();
       const auto [it, is_new] =
-          selector_numbers.emplace(bytes, static_cast<uint32_t>(compiled->selectors.size()));
-      if (is_new) compiled->selectors.push_back(peer);
+          selector_numbers.emplace(peer.SerializeAsString(), static_cast<uint32_t>(selectors.size()));
+      if (is_new) {
+        selectors.push_back(peer);
+        selector_texts.push_back(&it->first);
+      }
       out.selectors.push_back(it->second);
     }
     for (const v1::PortRange& range : rule.ports()) {
@@ -376,14 +302,21 @@ std::shared_ptr<const RuleSet> RuleSet::Build(const v1::Identity& subject, v1::R
     }
     absl::StrAppend(&text, policy, "\t", rule.origin(), "\t", out.deny, out.any_peer, out.any_port);
     for (const uint32_t s : out.selectors) {
-      const std::string bytes = compiled->selectors[s].SerializeAsString();
-      absl::StrAppend(&text, "\t", bytes.size(), ":", bytes);
+      absl::StrAppend(&text, "\t", selector_texts[s]->size(), ":", *selector_texts[s]);
     }
     for (const PortSpan& s : out.spans) absl::StrAppend(&text, "\t", s.protocol, ":", s.first, "-", s.last);
     for (const uint32_t n : out.names) {
       absl::StrAppend(&text, "\t", compiled->names[n].protocol, ":", compiled->names[n].name);
     }
     text += '\n';
+    const uint32_t number = static_cast<uint32_t>(compiled->rules.size());
+    if (out.any_peer) {
+      compiled->for_everyone.push_back(number);
+      set->judges_names_of_everyone_ |= !out.names.empty();
+    } else {
+      compiled->rules_of.resize(selectors.size());
+      for (const uint32_t s : out.selectors) compiled->rules_of[s].push_back(number);
+    }
     compiled->rules.push_back(std::move(out));
     set->rules_.push_back({policy, rule.origin()});
   };
@@ -401,19 +334,26 @@ std::shared_ptr<const RuleSet> RuleSet::Build(const v1::Identity& subject, v1::R
     sorted[PolicyKey(policy->kind(), policy->namespace_(), policy->name())] = policy;
   }
   for (const auto& [key, policy] : sorted) {
+    const size_t from = text.size();
+    Part part{key, false, {}};
     for (const v1::PolicyBlock& block : policy->blocks()) {
       if (!Matches(block.subject(), subject)) continue;
-      default_deny |=
+      const bool closes =
           direction == v1::Rule::INGRESS ? block.default_deny_ingress() : block.default_deny_egress();
+      part.closes |= closes;
+      default_deny |= closes;
       for (const v1::Rule& rule : block.rules()) {
         if (rule.direction() == direction) add(key, rule);
       }
     }
+    if (!part.closes && text.size() == from) continue;  // it means nothing in this direction
+    part.meaning = KeyHash(v1::KIND_POLICY, absl::string_view(text).substr(from));
+    set->parts_.push_back(std::move(part));
   }
   compiled->otherwise.verdict = default_deny ? Verdict::kDeny : Verdict::kAllow;
 
   std::set<v1::Cidr, decltype(&CidrLess)> prefixes(&CidrLess);
-  for (const v1::Peer& peer : compiled->selectors) {
+  for (const v1::Peer& peer : selectors) {
     if (peer.has_cidr()) {
       prefixes.insert(peer.cidr().cidr());
       prefixes.insert(peer.cidr().except().begin(), peer.cidr().except().end());
@@ -433,25 +373,42 @@ std::shared_ptr<const RuleSet> RuleSet::Build(const v1::Identity& subject, v1::R
 }
 
 std::string RuleSet::ClassOf(const PeerRef& peer) const {
-  ClassParts parts;
-  for (uint32_t i = 0; i < compiled_->selectors.size(); ++i) {
-    if (compiled_->Has(compiled_->selectors[i], peer)) parts.selectors.insert(i);
+  std::vector<uint32_t> matched;
+  for (uint32_t i = 0; i < selectors_.size(); ++i) {
+    if (compiled_->Has(selectors_[i], peer)) matched.push_back(i);
   }
+  return ClassOf(peer, matched);
+}
+
+std::string RuleSet::ClassOf(const PeerRef& peer, absl::Span<const uint32_t> matched) const {
+  ClassParts parts;
+  parts.selectors.assign(matched.begin(), matched.end());
   // A named port tells peers apart only where a rule that has it applies.
-  for (const Compiled::Rule& rule : compiled_->rules) {
-    if (rule.names.empty() || !rule.Applies(parts.selectors)) continue;
-    for (const uint32_t name : rule.names) parts.names[name] = compiled_->Resolve(name, peer);
+  if (!compiled_->names.empty() && peer.identity != nullptr && peer.identity->named_ports_size() > 0) {
+    for (const uint32_t rule : compiled_->Applying(matched)) {
+      for (const uint32_t name : compiled_->rules[rule].names) {
+        parts.names[name] = compiled_->Resolve(name, peer);
+      }
+    }
   }
   return ToClassKey(parts);
+}
+
+std::vector<std::string> RuleSet::PoliciesOf(const std::string& class_key) const {
+  std::vector<std::string> policies;
+  for (const uint32_t rule : compiled_->Applying(FromClassKey(class_key).selectors)) {
+    const std::string& policy = rules_[rule].policy;
+    if (!policy.empty() && (policies.empty() || policies.back() != policy)) policies.push_back(policy);
+  }
+  return policies;
 }
 
 std::vector<VerdictEntry> RuleSet::Flatten(const std::string& class_key) const {
   const ClassParts parts = FromClassKey(class_key);
   Outcome base = compiled_->otherwise;  // where no port is named
   std::map<uint8_t, Sweep> sweeps;      // by protocol
-  for (uint32_t i = 0; i < compiled_->rules.size(); ++i) {
+  for (const uint32_t i : compiled_->Applying(parts.selectors)) {
     const Compiled::Rule& rule = compiled_->rules[i];
-    if (!rule.Applies(parts.selectors)) continue;
     if (rule.any_port) {
       // The first deny for every port ends it; else the first allow names the base.
       if (rule.deny) return {VerdictEntry{0, 0, 0, 0, Verdict::kDeny, i}};
@@ -479,9 +436,8 @@ Decision RuleSet::Decide(const PeerRef& peer, v1::Protocol protocol, uint16_t po
   for (uint32_t i = 0; i < compiled_->rules.size(); ++i) {
     const Compiled::Rule& rule = compiled_->rules[i];
     const bool applies =
-        rule.any_peer || std::any_of(rule.selectors.begin(), rule.selectors.end(), [&](uint32_t s) {
-          return compiled_->Has(compiled_->selectors[s], peer);
-        });
+        rule.any_peer || std::any_of(rule.selectors.begin(), rule.selectors.end(),
+                                     [&](uint32_t s) { return compiled_->Has(selectors_[s], peer); });
     if (!applies) continue;
     bool covers = rule.any_port;
     auto covered = [&](const PortSpan& span) {

@@ -13,6 +13,8 @@
 #include <vector>
 
 #include "absl/types/span.h"
+#include "base/id128.h"
+#include "policy/cidr_groups.h"
 #include "trivium/v1/objects.pb.h"
 
 namespace trivium::policy {
@@ -61,14 +63,38 @@ class RuleSet {
   static std::shared_ptr<const RuleSet> Build(const v1::Identity& subject, v1::Rule::Direction direction,
                                               absl::Span<const v1::Policy* const> policies,
                                               absl::Span<const v1::CidrGroup* const> cidr_groups = {});
+  // The same, with the groups found by index.
+  static std::shared_ptr<const RuleSet> Build(const v1::Identity& subject, v1::Rule::Direction direction,
+                                              absl::Span<const v1::Policy* const> policies,
+                                              const CidrGroups& cidr_groups);
 
   // Equal for rule sets that judge alike (and name the same rules): endpoints share by it.
   const std::string& key() const { return key_; }
   v1::Rule::Direction direction() const { return direction_; }
+  const std::string& cluster() const { return cluster_; }  // the subject's
   const std::vector<RuleRef>& rules() const { return rules_; }
+
+  // What one policy contributes in this direction. Equal parts mean the same and name the same rules.
+  struct Part {
+    std::string policy;   // object key
+    bool closes = false;  // what no rule allows is denied
+    Id128 meaning;        // of its rules
+    friend bool operator==(const Part&, const Part&) = default;
+  };
+  // By policy, in order, without those that mean nothing in this direction.
+  const std::vector<Part>& parts() const { return parts_; }
+
+  // The peers that rules name, each once, groups resolved.
+  const std::vector<v1::Peer>& selectors() const { return selectors_; }
+  // A rule for any peer names ports: who has named ports may have a class without matching any selector.
+  bool judges_names_of_everyone() const { return judges_names_of_everyone_; }
 
   // "" is class 0: a peer that matches no selector.
   std::string ClassOf(const PeerRef& peer) const;
+  // The same for a peer of which it is known which selectors() it matches: their indexes, ascending.
+  std::string ClassOf(const PeerRef& peer, absl::Span<const uint32_t> matched) const;
+  // The policies with rules that apply to the class.
+  std::vector<std::string> PoliciesOf(const std::string& class_key) const;
   // The verdicts of a class: disjoint or nested prefixes, minimal enough for a map; what no entry covers is
   // denied.
   std::vector<VerdictEntry> Flatten(const std::string& class_key) const;
@@ -85,7 +111,11 @@ class RuleSet {
   struct Compiled;
   std::string key_;
   v1::Rule::Direction direction_ = v1::Rule::INGRESS;
+  std::string cluster_;
   std::vector<RuleRef> rules_;
+  std::vector<Part> parts_;
+  std::vector<v1::Peer> selectors_;
+  bool judges_names_of_everyone_ = false;
   std::vector<v1::Cidr> prefixes_;
   std::shared_ptr<const Compiled> compiled_;
 };

@@ -63,6 +63,11 @@ bool Matches(const v1::Selector& selector, const v1::Identity& identity) {
                      [&](const v1::Requirement& requirement) { return Holds(requirement, identity); });
 }
 
+bool Selects(const v1::Policy& policy, const v1::Identity& identity) {
+  return std::any_of(policy.blocks().begin(), policy.blocks().end(),
+                     [&](const v1::PolicyBlock& block) { return Matches(block.subject(), identity); });
+}
+
 bool RefersTo(const v1::CidrPeer& peer, const v1::CidrGroup& group) {
   if (!peer.has_group_selector()) return !peer.group().empty() && peer.group() == group.name();
   v1::Identity labelled;  // a group's labels, sorted as Matches wants them

@@ -10,6 +10,9 @@ namespace trivium::policy {
 // source.
 bool Matches(const v1::Selector& selector, const v1::Identity& identity);
 
+// Whether a policy selects the identity as its subject.
+bool Selects(const v1::Policy& policy, const v1::Identity& identity);
+
 // Whether the peer's group, by name or by labels, is this one.
 bool RefersTo(const v1::CidrPeer& peer, const v1::CidrGroup& group);
 

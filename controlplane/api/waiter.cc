@@ -1,5 +1,7 @@
 #include "controlplane/api/waiter.h"
 
+#include <algorithm>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -7,6 +9,21 @@
 #include "controlplane/writer/writer.h"
 
 namespace trivium {
+namespace {
+
+// Why an agent that has heard of the change does not enforce it.
+std::string ReasonOf(const v1::AgentStatus& status, const v1::AppliedCluster& applied) {
+  if (applied.problem().empty() || status.not_enforced().empty()) return applied.problem();
+  const v1::NotEnforcedPolicy& first = status.not_enforced(0);
+  std::string reason =
+      absl::StrCat(first.kind(), " ", first.namespace_(), first.namespace_().empty() ? "" : "/", first.name(),
+                   ": ", first.reason());
+  const uint32_t more = status.not_enforced_total() - std::min(status.not_enforced_total(), 1u);
+  if (more > 0) absl::StrAppend(&reason, " (and ", more, " more)");
+  return reason;
+}
+
+}  // namespace
 
 Waiter::Waiter(ClusterMirror* mirror, AgentTable* agents, Executor* executor, std::function<bool()> settled)
     : mirror_(mirror), agents_(agents), executor_(executor), settled_(std::move(settled)) {
@@ -39,7 +56,7 @@ v1::Reply Waiter::Judge(const v1::WaitRequest& request) const {
       for (const v1::AppliedCluster& applied : entry->status.applied()) {
         if (applied.cluster() != mirror_->ref().name || applied.epoch() != request.epoch()) continue;
         laggard.set_revision(applied.enforced());
-        if (applied.received() >= request.revision()) laggard.set_reason(applied.problem());
+        if (applied.received() >= request.revision()) laggard.set_reason(ReasonOf(entry->status, applied));
       }
     }
     if (laggard.revision() < request.revision()) *result->add_laggards() = std::move(laggard);

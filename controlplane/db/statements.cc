@@ -128,16 +128,18 @@ SELECT result FROM requests
 const Statement kUpsertAgents = {"upsert_agents", R"(
 INSERT INTO agents
   (home, cluster_id, node, version, protocol_version, boot_id, start_ms, sequence, reported_at, received_at, endpoints,
-   maps, drops)
+   maps, drops, not_enforced, not_enforced_total)
 SELECT $1::INT2, $2::INT8, u.node, u.version, u.protocol_version, u.boot_id, u.start_ms, u.sequence, u.reported_at,
-       now(), u.endpoints, u.maps::JSONB, u.drops::JSONB
+       now(), u.endpoints, u.maps::JSONB, u.drops::JSONB, u.not_enforced::JSONB, u.not_enforced_total
   FROM unnest($3::TEXT[], $4::TEXT[], $5::INT8[], $6::TEXT[], $7::INT8[], $8::INT8[], $9::TIMESTAMPTZ[], $10::INT8[],
-              $11::TEXT[], $12::TEXT[])
-    AS u(node, version, protocol_version, boot_id, start_ms, sequence, reported_at, endpoints, maps, drops)
+              $11::TEXT[], $12::TEXT[], $13::TEXT[], $14::INT8[])
+    AS u(node, version, protocol_version, boot_id, start_ms, sequence, reported_at, endpoints, maps, drops,
+         not_enforced, not_enforced_total)
 ON CONFLICT (home, cluster_id, node) DO UPDATE SET
   version = excluded.version, protocol_version = excluded.protocol_version, boot_id = excluded.boot_id,
   start_ms = excluded.start_ms, sequence = excluded.sequence, reported_at = excluded.reported_at,
-  received_at = excluded.received_at, endpoints = excluded.endpoints, maps = excluded.maps, drops = excluded.drops
+  received_at = excluded.received_at, endpoints = excluded.endpoints, maps = excluded.maps, drops = excluded.drops,
+  not_enforced = excluded.not_enforced, not_enforced_total = excluded.not_enforced_total
  WHERE (agents.start_ms, agents.sequence) <= (excluded.start_ms, excluded.sequence)
 )"};
 

@@ -38,6 +38,24 @@ std::string DropsJson(const v1::AgentStatus& agent) {
   return Dump(drops);
 }
 
+std::string TimeText(int64_t ms) {
+  return absl::FormatTime(absl::RFC3339_full, absl::FromUnixMillis(ms), absl::UTCTimeZone());
+}
+
+std::string NotEnforcedJson(const v1::AgentStatus& agent) {
+  Json policies = Json::array();
+  for (const v1::NotEnforcedPolicy& policy : agent.not_enforced()) {
+    policies.push_back({{"cluster", policy.cluster()},
+                        {"kind", policy.kind()},
+                        {"namespace", policy.namespace_()},
+                        {"name", policy.name()},
+                        {"reason", policy.reason()},
+                        {"since", TimeText(policy.since_ms())},
+                        {"endpoints", policy.endpoints()}});
+  }
+  return Dump(policies);
+}
+
 }  // namespace
 
 absl::StatusOr<Pipeline> PlanAgents(const ClusterRef& cluster, const std::vector<v1::AgentStatus>& agents) {
@@ -47,7 +65,8 @@ absl::StatusOr<Pipeline> PlanAgents(const ClusterRef& cluster, const std::vector
     const v1::AgentStatus*& slot = newest[agent.node()];
     if (slot == nullptr || Newer(agent, *slot)) slot = &agent;
   }
-  ArrayText nodes, versions, protocols, boots, starts, sequences, times, endpoints, maps, drops;
+  ArrayText nodes, versions, protocols, boots, starts, sequences, times, endpoints, maps, drops, not_enforced,
+      not_enforced_totals;
   ArrayText p_nodes, p_followed, p_starts, p_sequences, p_epochs, p_received, p_enforced, p_batches,
       p_problems;
   for (const auto& [node, agent] : newest) {
@@ -57,11 +76,12 @@ absl::StatusOr<Pipeline> PlanAgents(const ClusterRef& cluster, const std::vector
     boots.Add(agent->boot_id());
     starts.AddInt(agent->start_ms());
     sequences.AddInt(static_cast<int64_t>(agent->sequence()));
-    times.Add(
-        absl::FormatTime(absl::RFC3339_full, absl::FromUnixMillis(agent->time_ms()), absl::UTCTimeZone()));
+    times.Add(TimeText(agent->time_ms()));
     endpoints.AddInt(agent->endpoints());
     maps.Add(MapsJson(*agent));
     drops.Add(DropsJson(*agent));
+    not_enforced.Add(NotEnforcedJson(*agent));
+    not_enforced_totals.AddInt(agent->not_enforced_total());
     std::map<std::string, const v1::AppliedCluster*> applied;
     for (const v1::AppliedCluster& position : agent->applied()) applied[position.cluster()] = &position;
     for (const auto& [followed, position] : applied) {
@@ -91,7 +111,9 @@ absl::StatusOr<Pipeline> PlanAgents(const ClusterRef& cluster, const std::vector
                                        .Array(times)
                                        .Array(endpoints)
                                        .Array(maps)
-                                       .Array(drops));
+                                       .Array(drops)
+                                       .Array(not_enforced)
+                                       .Array(not_enforced_totals));
   pipeline.Add(sql::kUpsertAgentPositions, ClusterParams(cluster)
                                                .Array(p_nodes)
                                                .Array(p_followed)

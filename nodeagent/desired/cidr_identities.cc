@@ -38,7 +38,7 @@ bool CidrIdentities::InPodNetwork(const v1::Cidr& cidr) const {
   });
 }
 
-void CidrIdentities::SetNetworks(const std::vector<Network>& networks) {
+std::vector<CidrIdentities::Change> CidrIdentities::SetNetworks(const std::vector<Network>& networks) {
   PodMap<ipcache_lpm_key, Network> fresh;
   for (const Network& network : networks) {
     if (!IsAddress(network.cidr.address())) continue;
@@ -55,37 +55,54 @@ void CidrIdentities::SetNetworks(const std::vector<Network>& networks) {
     value.flags = IPCACHE_UNKNOWN;
     maps_->lpm.Set(key, value);
   }
+  std::vector<Change> changes;
+  for (auto& [text, prefix] : prefixes_) {
+    const bool inside = InPodNetwork(prefix.cidr);
+    if (inside && prefix.identity != 0) Close(&prefix, &changes);
+    if (!inside && prefix.identity == 0) Open(text, &prefix, &changes);
+  }
+  return changes;
 }
 
-std::vector<CidrIdentities::Change> CidrIdentities::SetPrefixes(const std::vector<v1::Cidr>& prefixes) {
+void CidrIdentities::Open(const std::string& text, Prefix* prefix, std::vector<Change>* changes) {
+  const auto recovered = recovered_.find(text);
+  prefix->identity = recovered != recovered_.end() ? recovered->second : fresh_();
+  if (recovered != recovered_.end()) recovered_.erase(recovered);
+  maps_->known.Set(KnownKey(prefix->identity), known_value{});
+  ipcache_value value{};
+  value.identity = prefix->identity;
+  maps_->lpm.Set(IpcacheLpmKey(space_, prefix->cidr), value);
+  changes->push_back({prefix->identity, prefix->cidr, true});
+}
+
+void CidrIdentities::Close(Prefix* prefix, std::vector<Change>* changes) {
+  const ipcache_lpm_key key = IpcacheLpmKey(space_, prefix->cidr);
+  if (!networks_.contains(key)) maps_->lpm.Remove(key);
+  maps_->known.Remove(KnownKey(prefix->identity));
+  changes->push_back({prefix->identity, prefix->cidr, false});
+  prefix->identity = 0;
+}
+
+std::vector<CidrIdentities::Change> CidrIdentities::Use(const std::vector<v1::Cidr>& prefixes) {
   std::vector<Change> changes;
-  std::map<std::string, const v1::Cidr*> wanted;
   for (const v1::Cidr& cidr : prefixes) {
-    if (IsAddress(cidr.address()) && !InPodNetwork(cidr)) wanted[Text(cidr)] = &cidr;
+    if (!IsAddress(cidr.address())) continue;
+    const auto [it, is_new] = prefixes_.try_emplace(Text(cidr));
+    ++it->second.users;
+    if (!is_new) continue;
+    it->second.cidr = cidr;
+    if (!InPodNetwork(cidr)) Open(it->first, &it->second, &changes);
   }
-  for (auto it = prefixes_.begin(); it != prefixes_.end();) {
-    if (wanted.contains(it->first)) {
-      ++it;
-      continue;
-    }
-    const auto [cidr, identity] = it->second;
-    const ipcache_lpm_key key = IpcacheLpmKey(space_, cidr);
-    if (!networks_.contains(key)) maps_->lpm.Remove(key);
-    maps_->known.Remove(KnownKey(identity));
-    changes.push_back({identity, std::nullopt});
-    it = prefixes_.erase(it);
-  }
-  for (const auto& [text, cidr] : wanted) {
-    if (prefixes_.contains(text)) continue;
-    const auto recovered = recovered_.find(text);
-    const uint32_t identity = recovered != recovered_.end() ? recovered->second : fresh_();
-    if (recovered != recovered_.end()) recovered_.erase(recovered);
-    prefixes_[text] = {*cidr, identity};
-    maps_->known.Set(KnownKey(identity), known_value{});
-    ipcache_value value{};
-    value.identity = identity;
-    maps_->lpm.Set(IpcacheLpmKey(space_, *cidr), value);
-    changes.push_back({identity, *cidr});
+  return changes;
+}
+
+std::vector<CidrIdentities::Change> CidrIdentities::Leave(const std::vector<v1::Cidr>& prefixes) {
+  std::vector<Change> changes;
+  for (const v1::Cidr& cidr : prefixes) {
+    const auto it = prefixes_.find(Text(cidr));
+    if (it == prefixes_.end() || --it->second.users > 0) continue;
+    if (it->second.identity != 0) Close(&it->second, &changes);
+    prefixes_.erase(it);
   }
   return changes;
 }

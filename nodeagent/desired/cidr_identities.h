@@ -28,7 +28,8 @@ class CidrIdentities {
   };
   struct Change {
     uint32_t identity = 0;
-    std::optional<v1::Cidr> added;  // else it was removed
+    v1::Cidr prefix;
+    bool added = false;  // else it was removed
   };
 
   // `space`: the one that policies' prefixes are of. `fresh` gives numbers. `maps` is not owned.
@@ -38,22 +39,30 @@ class CidrIdentities {
   void Recover();
 
   // All pod networks, whichever came before. A network that two clusters claim goes to the lower number.
-  // SetPrefixes must follow.
-  void SetNetworks(const std::vector<Network>& networks);
-  // All prefixes that rule sets use; those in pod networks get no identity. Returns what changed; the caller
-  // tells the rule sets.
-  std::vector<Change> SetPrefixes(const std::vector<v1::Cidr>& prefixes);
+  // Each of these returns what changed; the caller tells the rule sets.
+  std::vector<Change> SetNetworks(const std::vector<Network>& networks);
+  // One rule set more tells these prefixes apart, or one fewer. Those in pod networks get no identity.
+  std::vector<Change> Use(const std::vector<v1::Cidr>& prefixes);
+  std::vector<Change> Leave(const std::vector<v1::Cidr>& prefixes);
 
  private:
+  struct Prefix {
+    v1::Cidr cidr;
+    uint32_t identity = 0;  // 0: in a pod network
+    size_t users = 0;
+  };
+
   static std::string Text(const v1::Cidr& cidr);
   bool InPodNetwork(const v1::Cidr& cidr) const;
+  void Open(const std::string& text, Prefix* prefix, std::vector<Change>* changes);
+  void Close(Prefix* prefix, std::vector<Change>* changes);
 
   const uint32_t space_;
   KernelMaps* const maps_;
   const std::function<uint32_t()> fresh_;
   PodMap<ipcache_lpm_key, Network> networks_;
-  std::map<std::string, std::pair<v1::Cidr, uint32_t>> prefixes_;  // by Text
-  std::map<std::string, uint32_t> recovered_;                      // numbers that the kernel's prefixes have
+  std::map<std::string, Prefix> prefixes_;     // by Text
+  std::map<std::string, uint32_t> recovered_;  // numbers that the kernel's prefixes have
 };
 
 }  // namespace trivium

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 
 #include "base/status.h"
 #include "nodeagent/compile/keys.h"
@@ -25,12 +26,6 @@ bool SameMeaning(const v1::Identity& a, const v1::Identity& b) {
                                {b.named_ports().begin(), b.named_ports().end()});
 }
 
-bool Selects(const v1::Policy& policy, const v1::Identity& identity) {
-  return std::any_of(policy.blocks().begin(), policy.blocks().end(), [&](const v1::PolicyBlock& block) {
-    return policy::Matches(block.subject(), identity);
-  });
-}
-
 }  // namespace
 
 Pipeline::Pipeline(Options options, const Clock* clock)
@@ -46,6 +41,7 @@ Pipeline::Pipeline(Options options, const Clock* clock)
     auto object = std::make_shared<v1::Object>();
     *object->mutable_identity() = identity;
     peers_[identity.id()] = {std::move(object), {}, 0};
+    rule_sets_.PeerAdded(identity.id());
     maps_.known.Set(KnownKey(identity.id()), known_value{});
   }
   ClaimOwnNode();
@@ -102,17 +98,17 @@ void Pipeline::OnCidrGroup(const ObjectChange& change) {
     return false;
   };
   for (const auto& [identity, subject] : subjects_) {
-    if (!subject.matched) continue;  // waits to be built anyway
+    if (subject.matched == nullptr) continue;  // waits to be built anyway
     for (const std::string& key : subject.policies) {
-      if (!uses(policies_.at(key).object->policy())) continue;
-      dirty_subjects_.insert(identity);
+      if (!uses(policies_.Find(key)->object->policy())) continue;
+      MarkDirty(identity, kBothDirections);
       break;
     }
   }
   if (change.after != nullptr) {
-    cidr_groups_[change.key] = change.after;
+    cidr_groups_.Set(change.after->cidr_group());
   } else {
-    cidr_groups_.erase(change.key);
+    cidr_groups_.Remove(change.key);
   }
 }
 
@@ -125,25 +121,28 @@ void Pipeline::OnIdentity(uint32_t cluster, const ObjectChange& change) {
   if (change.after == nullptr) {
     // Another cluster may have taken the number meanwhile: its identity stays.
     if (held == peers_.end() || held->second.cluster != cluster) return;
+    const Peer before = std::move(held->second);
     peers_.erase(held);
     maps_.known.Remove(KnownKey(id));
-    rule_sets_.PeerRemoved(id);
+    rule_sets_.PeerChanged(id, &before);
     if (subjects_.contains(id)) retired_in_use_.insert(id);
   } else {
     const bool same = held != peers_.end() && held->second.cluster == cluster &&
                       SameMeaning(held->second.object->identity(), object->identity());
     if (held != peers_.end() && !same) reconciler_.Rekey(id);
+    std::optional<Peer> before;
+    if (held != peers_.end()) before = std::move(held->second);
     peers_[id] = {object, {}, cluster};
     retired_in_use_.erase(id);
     if (same) return;
     known_value value{};
     value.cluster = cluster;
     maps_.known.Set(KnownKey(id), value);
-    rule_sets_.PeerChanged(id);
+    rule_sets_.PeerChanged(id, before.has_value() ? &*before : nullptr);
   }
   if (const auto subject = subjects_.find(id); subject != subjects_.end()) {
-    subject->second.matched = false;
-    dirty_subjects_.insert(id);
+    Unmatch(id, &subject->second);
+    MarkDirty(id, kBothDirections);
   }
   if (cluster != options_.cluster_id) return;
   for (auto& [uid, local] : locals_) {
@@ -318,8 +317,7 @@ void Pipeline::ResetNetworks() {
   for (const auto& [id, cluster] : clusters_) {
     for (const v1::Cidr& cidr : cluster.pod_cidrs()) networks.push_back({id, cluster.address_space(), cidr});
   }
-  cidrs_.SetNetworks(networks);
-  prefixes_as_of_ = kNever;
+  OnPrefixes(cidrs_.SetNetworks(networks));
 }
 
 std::vector<v1::Cidr> Pipeline::PodNetworks() const {
@@ -332,35 +330,34 @@ std::vector<v1::Cidr> Pipeline::PodNetworks() const {
 }
 
 void Pipeline::OnPolicy(const ObjectChange& change) {
-  const auto held = policies_.find(change.key);
-  const ObjectPtr before = held == policies_.end() ? nullptr : held->second.object;
-  if (change.after != nullptr) {
-    policies_[change.key] = {change.after, change.revision};
-  } else {
-    policies_.erase(change.key);
+  const ObjectPtr before = change.after != nullptr ? policies_.Set(change.key, change.after, change.revision)
+                                                   : policies_.Remove(change.key);
+  policy::SortedNumbers subjects;
+  uint8_t directions = 0;
+  for (const ObjectPtr& object : {before, change.after}) {
+    if (object == nullptr) continue;
+    directions |= PolicyTable::DirectionsOf(object->policy());
+    for (const v1::PolicyBlock& block : object->policy().blocks()) {
+      const policy::SortedNumbers some = subject_labels_.Candidates(block.subject());
+      subjects.insert(subjects.end(), some.begin(), some.end());
+    }
   }
-  for (auto& [identity, subject] : subjects_) {
-    const auto peer = peers_.find(identity);
-    if (!subject.matched || peer == peers_.end()) continue;
+  policy::SortUnique(&subjects);
+  for (const uint32_t identity : subjects) {
+    Subject& subject = subjects_.at(identity);
     ++counters_.policies_matched;
     const bool selects =
-        change.after != nullptr && Selects(change.after->policy(), peer->second.object->identity());
+        change.after != nullptr && policy::Selects(change.after->policy(), subject.matched->identity());
     const bool selected =
         selects ? !subject.policies.insert(change.key).second : subject.policies.erase(change.key) > 0;
-    if (selects || selected) dirty_subjects_.insert(identity);
+    if ((selects || selected) && directions != 0) MarkDirty(identity, directions);
   }
-}
-
-uint64_t Pipeline::RevisionOf(const std::string& policy) const {
-  const auto it = policies_.find(policy);
-  return it == policies_.end() ? 0 : it->second.revision;
 }
 
 FlushReport Pipeline::Flush(MapIo* io) {
   FlushReport report;
   while (true) {
     ResolveSubjects();
-    const uint64_t dropped = rule_sets_.counters().dropped;
     if (const absl::Status reserved = numbers_.Reserve(io); !reserved.ok()) {
       report.complete = false;
       report.problems.push_back({MapId::kVector, 1, reserved});
@@ -373,9 +370,12 @@ FlushReport Pipeline::Flush(MapIo* io) {
     step.problems.insert(step.problems.end(), report.problems.begin(), report.problems.end());
     report = std::move(step);
     // Prefixes that only the dropped rule sets told apart go now.
-    if (rule_sets_.counters().dropped == dropped) break;
+    if (!rule_sets_.has_dropped()) break;
   }
+  if (reconciler_.NothingForeign()) rule_sets_.NothingLeft();
   removed_endpoints_.clear();
+  if (report.complete) map_problems_.clear();
+  for (const MapProblem& problem : report.problems) map_problems_[problem.map] = problem.status;
   return report;
 }
 

@@ -22,6 +22,7 @@
 #include "nodeagent/desired/address_table.h"
 #include "nodeagent/desired/cidr_identities.h"
 #include "nodeagent/desired/numbers.h"
+#include "nodeagent/desired/policy_table.h"
 #include "nodeagent/reconcile/reconciler.h"
 
 namespace trivium {
@@ -71,9 +72,16 @@ class Pipeline {
     uint32_t ingress_rule_set = 0;  // in the maps; 0: closed
     uint32_t egress_rule_set = 0;
   };
+  // A policy that some endpoint here should follow and does not, after a flush that was not complete.
+  struct NotEnforced {
+    std::string policy;  // object key; one that is deleted and still in force counts as well
+    std::string reason;
+    uint32_t endpoints = 0;
+    friend bool operator==(const NotEnforced&, const NotEnforced&) = default;
+  };
   struct Counters {
     uint64_t rule_sets_built = 0;   // from policies
-    uint64_t policies_matched = 0;  // pairs of policy and subject
+    uint64_t policies_matched = 0;  // pairs of policy and subject compared
   };
   struct Place {
     uint64_t epoch = 0;
@@ -110,6 +118,8 @@ class Pipeline {
   MapWriteResult DropVector(MapIo* io, uint32_t cluster);
 
   EndpointView View(const Id128& uid) const;
+  // By policy, in order. Asked after a flush.
+  std::vector<NotEnforced> PoliciesNotEnforced() const;
   // Identities that the log has retired while an endpoint of this node uses them.
   std::vector<uint32_t> RetiredInUse() const;
   // Where overlay routes must lead: pod networks of the node's address space.
@@ -135,7 +145,7 @@ class Pipeline {
   struct Subject {
     int endpoints = 0;
     std::set<std::string> policies;  // keys of those that select it
-    bool matched = false;            // `policies` is right
+    ObjectPtr matched;               // the identity that `policies` is right for; null: not matched
     uint32_t rule_set[2] = {0, 0};   // by direction; 0: none
   };
   struct Local {
@@ -153,6 +163,8 @@ class Pipeline {
   void OnEndpoint(uint32_t cluster, const ObjectChange& change);
   void OnNode(uint32_t cluster, const ObjectChange& change);
   void OnPolicy(const ObjectChange& change);
+  // The subject's rule sets of these directions (bits) must be built anew.
+  void MarkDirty(uint32_t identity, uint8_t directions) { dirty_subjects_[identity] |= directions; }
   void OnCidrGroup(const ObjectChange& change);
   void OnCluster(const ObjectChange& change);
 
@@ -164,6 +176,8 @@ class Pipeline {
   void ResetNetworks();
 
   void ResolveEndpoint(Local* local);
+  // Why a map lacks something that is wanted.
+  std::string ReasonOf(MapId map) const;
   uint32_t FallbackOf(const LocalEndpoint& spec) const;
   void SetNodeNumber(uint32_t number);
   void WithdrawLocal(Local* local);
@@ -172,9 +186,10 @@ class Pipeline {
   // Builds the rule sets of dirty subjects, and wants them for their endpoints.
   void ResolveSubjects();
   void MatchPolicies(uint32_t identity, Subject* subject);
-  void UsePrefixes(const std::vector<std::shared_ptr<const policy::RuleSet>>& coming);
+  void Unmatch(uint32_t identity, Subject* subject);
+  // A peer of a CIDR identity has come or gone.
+  void OnPrefixes(const std::vector<CidrIdentities::Change>& changes);
   void AdoptRuleSets(uint32_t identity, const std::shared_ptr<const policy::RuleSet> (&sets)[2]);
-  uint64_t RevisionOf(const std::string& policy) const;
 
   const Options options_;
   const Clock* const clock_;
@@ -190,8 +205,8 @@ class Pipeline {
   std::map<NodeId, Versioned> nodes_;
   uint32_t node_number_ = 0;
   std::vector<std::string> own_addresses_;  // claimed for the own node
-  absl::flat_hash_map<std::string, Versioned> policies_;
-  absl::flat_hash_map<std::string, ObjectPtr> cidr_groups_;
+  PolicyTable policies_;
+  policy::CidrGroups cidr_groups_;
   struct Registered {
     uint32_t identity = 0;
     uint32_t node = 0;
@@ -200,12 +215,11 @@ class Pipeline {
   std::set<Id128> registered_here_;                    // those of this node
   absl::flat_hash_map<Id128, Local> locals_;
   absl::flat_hash_map<uint32_t, Subject> subjects_;
-  std::set<uint32_t> dirty_subjects_;
+  policy::LabelIndex subject_labels_;  // of subjects that are matched
+  std::map<uint32_t, uint8_t> dirty_subjects_;
   absl::flat_hash_set<uint32_t> removed_endpoints_;
   absl::flat_hash_set<uint32_t> retired_in_use_;
-  static constexpr uint64_t kNever = ~uint64_t{0};
-  uint64_t prefixes_as_of_ =
-      kNever;  // rule sets created, adopted and dropped when prefixes were last collected
+  std::map<MapId, absl::Status> map_problems_;  // the last of each map that is not in step
   Counters counters_;
 };
 

@@ -19,12 +19,6 @@ endpoint_policy_key EndpointPolicyKey(uint32_t endpoint, uint32_t direction) {
   return key;
 }
 
-bool Selects(const v1::Policy& policy, const v1::Identity& identity) {
-  return std::any_of(policy.blocks().begin(), policy.blocks().end(), [&](const v1::PolicyBlock& block) {
-    return policy::Matches(block.subject(), identity);
-  });
-}
-
 constexpr v1::Rule::Direction kDirections[2] = {v1::Rule::INGRESS, v1::Rule::EGRESS};
 static_assert(DIRECTION_INGRESS == 0 && DIRECTION_EGRESS == 1);
 
@@ -69,6 +63,7 @@ void Pipeline::LeaveSubject(uint32_t identity) {
   const auto it = subjects_.find(identity);
   if (it == subjects_.end() || --it->second.endpoints > 0) return;
   for (const uint32_t rule_set : it->second.rule_set) rule_sets_.Release(rule_set);
+  Unmatch(identity, &it->second);
   subjects_.erase(it);
   retired_in_use_.erase(identity);
 }
@@ -102,7 +97,7 @@ void Pipeline::ResolveEndpoint(Local* local) {
   if (identity != local->identity) {
     LeaveSubject(local->identity);
     local->identity = identity;
-    if (identity != 0 && ++subjects_[identity].endpoints == 1) dirty_subjects_.insert(identity);
+    if (identity != 0 && ++subjects_[identity].endpoints == 1) MarkDirty(identity, kBothDirections);
   }
   if (!is_registered) {
     AddressClaim claim{
@@ -148,26 +143,30 @@ void Pipeline::WantEndpoint(const Local& local) {
 
 void Pipeline::MatchPolicies(uint32_t identity, Subject* subject) {
   subject->policies.clear();
-  const v1::Identity& labels = peers_.at(identity).object->identity();
-  for (const auto& [key, policy] : policies_) {
+  subject->matched = peers_.at(identity).object;
+  subject_labels_.Add(identity, subject->matched->identity());
+  for (std::string& key : policies_.CandidatesFor(subject->matched->identity())) {
     ++counters_.policies_matched;
-    if (Selects(policy.object->policy(), labels)) subject->policies.insert(key);
+    const v1::Policy& policy = policies_.Find(key)->object->policy();
+    if (policy::Selects(policy, subject->matched->identity())) subject->policies.insert(std::move(key));
   }
-  subject->matched = true;
 }
 
-void Pipeline::UsePrefixes(const std::vector<std::shared_ptr<const policy::RuleSet>>& coming) {
-  std::vector<v1::Cidr> prefixes = rule_sets_.Prefixes();
-  for (const auto& rules : coming) {
-    prefixes.insert(prefixes.end(), rules->prefixes().begin(), rules->prefixes().end());
-  }
-  for (const CidrIdentities::Change& change : cidrs_.SetPrefixes(prefixes)) {
-    if (change.added.has_value()) {
-      peers_[change.identity] = {nullptr, *change.added, 0};
-      rule_sets_.PeerChanged(change.identity);
+void Pipeline::Unmatch(uint32_t identity, Subject* subject) {
+  if (subject->matched == nullptr) return;
+  subject_labels_.Remove(identity, subject->matched->identity());
+  subject->matched = nullptr;
+}
+
+void Pipeline::OnPrefixes(const std::vector<CidrIdentities::Change>& changes) {
+  for (const CidrIdentities::Change& change : changes) {
+    if (change.added) {
+      peers_[change.identity] = {nullptr, change.prefix, 0};
+      rule_sets_.PeerAdded(change.identity);
     } else {
+      const Peer before{nullptr, change.prefix, 0};
       peers_.erase(change.identity);
-      rule_sets_.PeerRemoved(change.identity);
+      rule_sets_.PeerChanged(change.identity, &before);
     }
   }
 }
@@ -181,59 +180,69 @@ void Pipeline::AdoptRuleSets(uint32_t identity, const std::shared_ptr<const poli
       const std::optional<endpoint_policy_value> actual =
           maps_.endpoint_policy.Actual(EndpointPolicyKey(local.spec.number, direction));
       if (!actual.has_value() || rule_sets_.IsLive(actual->rule_set)) continue;
+      if (sets[direction] == nullptr) continue;
       rule_sets_.Adopt(actual->rule_set, sets[direction],
-                       [this](const std::string& policy) { return RevisionOf(policy); });
+                       [this](const std::string& policy) { return policies_.RevisionOf(policy); });
     }
   }
 }
 
 void Pipeline::ResolveSubjects() {
-  const RuleSetTable::Counters& made = rule_sets_.counters();
-  if (dirty_subjects_.empty() && prefixes_as_of_ == made.created + made.adopted + made.dropped) return;
+  // Prefixes that only dropped rule sets told apart.
+  for (const auto& rules : rule_sets_.TakeDropped()) OnPrefixes(cidrs_.Leave(rules->prefixes()));
+  if (dirty_subjects_.empty()) return;
   struct Built {
+    uint8_t directions = 0;
     std::shared_ptr<const policy::RuleSet> sets[2];
   };
   std::map<uint32_t, Built> built;
-  std::vector<std::shared_ptr<const policy::RuleSet>> coming;
-  std::vector<const v1::CidrGroup*> groups;
-  for (const auto& [name, group] : cidr_groups_) groups.push_back(&group->cidr_group());
-  for (const uint32_t identity : dirty_subjects_) {
+  for (const auto& [identity, directions] : dirty_subjects_) {
     const auto subject = subjects_.find(identity);
     const auto peer = peers_.find(identity);
     if (subject == subjects_.end()) continue;
     Built& mine = built[identity];
+    mine.directions = directions;
     if (peer == peers_.end() || peer->second.object == nullptr) continue;
-    if (!subject->second.matched) MatchPolicies(identity, &subject->second);
+    if (subject->second.matched == nullptr) MatchPolicies(identity, &subject->second);
     std::vector<const v1::Policy*> policies;
     for (const std::string& key : subject->second.policies) {
-      policies.push_back(&policies_.at(key).object->policy());
+      policies.push_back(&policies_.Find(key)->object->policy());
     }
     for (const uint32_t direction : {DIRECTION_INGRESS, DIRECTION_EGRESS}) {
-      mine.sets[direction] =
-          policy::RuleSet::Build(peer->second.object->identity(), kDirections[direction], policies, groups);
+      if ((directions & 1 << direction) == 0) continue;
+      mine.sets[direction] = policy::RuleSet::Build(peer->second.object->identity(), kDirections[direction],
+                                                    policies, cidr_groups_);
       ++counters_.rule_sets_built;
-      coming.push_back(mine.sets[direction]);
+      OnPrefixes(cidrs_.Use(mine.sets[direction]->prefixes()));
     }
   }
-  UsePrefixes(coming);
+  const bool foreign = !reconciler_.NothingForeign();
   for (auto& [identity, mine] : built) {
     Subject& subject = subjects_.at(identity);
-    if (mine.sets[0] != nullptr) AdoptRuleSets(identity, mine.sets);
+    if (foreign) AdoptRuleSets(identity, mine.sets);
     for (const uint32_t direction : {DIRECTION_INGRESS, DIRECTION_EGRESS}) {
+      if ((mine.directions & 1 << direction) == 0) continue;
       const uint32_t old = subject.rule_set[direction];
       subject.rule_set[direction] =
           mine.sets[direction] == nullptr
               ? 0
-              : rule_sets_.Acquire(mine.sets[direction],
-                                   [this](const std::string& policy) { return RevisionOf(policy); });
+              : rule_sets_.Acquire(mine.sets[direction], [this](const std::string& policy) {
+                  return policies_.RevisionOf(policy);
+                });
       rule_sets_.Release(old);
     }
   }
   dirty_subjects_.clear();
+  // From here on, rule sets that are new use their prefixes themselves.
+  for (const auto& rules : rule_sets_.TakeInstalled()) OnPrefixes(cidrs_.Use(rules->prefixes()));
+  for (const auto& [identity, mine] : built) {
+    for (const auto& rules : mine.sets) {
+      if (rules != nullptr) OnPrefixes(cidrs_.Leave(rules->prefixes()));
+    }
+  }
   for (const auto& [uid, local] : locals_) {
     if (built.contains(local.identity)) WantEndpoint(local);
   }
-  prefixes_as_of_ = made.created + made.adopted + made.dropped;
 }
 
 Pipeline::EndpointView Pipeline::View(const Id128& uid) const {

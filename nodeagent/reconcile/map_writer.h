@@ -88,6 +88,9 @@ class MapWriter {
     }
   }
 
+  // Books keys that were not even tried.
+  void Refuse(MapId map, size_t keys, const absl::Status& status);
+
   const std::vector<MapProblem>& problems() const { return problems_; }
   size_t updates() const { return updates_; }
   size_t deletes() const { return deletes_; }

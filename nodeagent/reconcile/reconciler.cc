@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "nodeagent/compile/keys.h"
 
 namespace trivium {
@@ -21,6 +22,45 @@ uint64_t ClassOfSet(uint32_t rule_set, uint32_t class_id) {
   return static_cast<uint64_t>(rule_set) << 32 | class_id;
 }
 
+// Records that a map still has room for.
+size_t RoomIn(const MapIo& io, MapId map, size_t held) {
+  const size_t capacity = io.Info(map).capacity;
+  return capacity - std::min(capacity, held);
+}
+
+// Counts down the room that a map has beside what is kept for others: at most `kept`, and a sixteenth.
+class Room {
+ public:
+  Room(const MapIo& io, MapId map, size_t held, size_t kept = ~size_t{0})
+      : map_(map), capacity_(io.Info(map).capacity), kept_(std::min(kept, capacity_ / 16)) {
+    const size_t room = RoomIn(io, map, held);
+    left_ = room - std::min(room, kept_);
+  }
+  // For one more record; false: there is none left.
+  bool Take() {
+    if (left_ > 0) {
+      --left_;
+      return true;
+    }
+    ++refused_;
+    return false;
+  }
+  void Report(MapWriter* writer) const {
+    if (refused_ == 0) return;
+    writer->Refuse(map_, refused_,
+                   absl::ResourceExhaustedError(absl::StrCat(
+                       "map ", MapName(map_), " is full, but for ", kept_, " of its ", capacity_,
+                       " records, which are kept for reserved identities and for new rule sets")));
+  }
+
+ private:
+  const MapId map_;
+  const size_t capacity_;
+  const size_t kept_;
+  size_t left_ = 0;
+  size_t refused_ = 0;
+};
+
 constexpr auto kAll = [](const auto&, const auto&) { return true; };
 
 }  // namespace
@@ -34,11 +74,12 @@ FlushReport Reconciler::Flush(MapIo* io, absl::Duration now) {
   MapWriter writer(io);
   FlushReport report;
   const bool closed = Close(&writer);
-  WriteRuleSets(&writer);
-  WriteCidrIdentities(&writer);
+  Admit(*io, &writer);
+  WriteRuleSets(*io, &writer);
+  WriteCidrIdentities(*io, &writer);
   SwapPolicies(&writer, closed);
   RefreshInForce(now);
-  WriteRemote(&writer);
+  WriteRemote(*io, &writer);
   RemoveUnused(&writer, now, &report);
   report.problems = writer.problems();
   report.updates = writer.updates();
@@ -88,18 +129,72 @@ bool Reconciler::Close(MapWriter* writer) {
                       [&](const auto& entry) { return passes_on(entry.first, entry.second); });
 }
 
-void Reconciler::WriteRuleSets(MapWriter* writer) {
-  writer->Upsert(MapId::kPolicyVerdict, &maps_->verdicts, kAll);
+void Reconciler::Admit(const MapIo& io, MapWriter* writer) {
+  refused_.clear();
+  struct Need {
+    size_t verdicts = 0, classes = 0;
+  };
+  std::map<uint32_t, Need> needs;  // older ones first
+  for (const auto& [key, actual] : maps_->verdicts.stale()) {
+    if (!actual.has_value() && !in_force_.contains(key.rule_set)) ++needs[key.rule_set].verdicts;
+  }
+  for (const auto& [key, actual] : maps_->classes.stale()) {
+    if (!actual.has_value() && !in_force_.contains(key.rule_set)) ++needs[key.rule_set].classes;
+  }
+  if (needs.empty()) return;
+  size_t verdicts = RoomIn(io, MapId::kPolicyVerdict, maps_->verdicts.actual_size());
+  size_t classes = RoomIn(io, MapId::kPolicyClass, maps_->classes.actual_size());
+  for (const auto& [rule_set, need] : needs) {
+    auto refuse = [&, number = rule_set](MapId map, size_t wanted, size_t room) {
+      refused_[number] = absl::ResourceExhaustedError(
+          absl::StrCat("map ", MapName(map), " is full: a rule set needs ", wanted, " more records, ", room,
+                       " of ", io.Info(map).capacity, " are free"));
+      writer->Refuse(map, wanted, refused_[number]);
+    };
+    if (need.verdicts > verdicts) {
+      refuse(MapId::kPolicyVerdict, need.verdicts, verdicts);
+    } else if (need.classes > classes) {
+      refuse(MapId::kPolicyClass, need.classes, classes);
+    } else {
+      verdicts -= need.verdicts;
+      classes -= need.classes;
+    }
+  }
+}
+
+absl::Status Reconciler::RefusalOf(uint32_t rule_set) const {
+  const auto it = refused_.find(rule_set);
+  return it == refused_.end() ? absl::OkStatus() : it->second;
+}
+
+void Reconciler::WriteRuleSets(const MapIo& io, MapWriter* writer) {
+  if (maps_->verdicts.stale().empty() && maps_->classes.stale().empty()) return DeleteClasses(writer);
+  Room verdicts(io, MapId::kPolicyVerdict, maps_->verdicts.actual_size());
+  // What a rule set in force still lacks came with a new identity.
+  auto fits = [this](Room* room, uint32_t rule_set, bool is_new) {
+    if (!is_new) return true;
+    return in_force_.contains(rule_set) ? room->Take() : !refused_.contains(rule_set);
+  };
+  writer->Upsert(MapId::kPolicyVerdict, &maps_->verdicts, [&](const policy_verdict_key& key, const auto&) {
+    return fits(&verdicts, key.rule_set, !maps_->verdicts.stale().at(key).has_value());
+  });
+  verdicts.Report(writer);
   // A class whose verdicts are not all there may allow what a missing longer prefix denies: nobody joins it.
   absl::flat_hash_set<uint64_t> unfinished;
   for (const auto& [key, actual] : maps_->verdicts.stale()) {
     unfinished.insert(ClassOfSet(key.rule_set, key.class_id));
   }
+  Room classes(io, MapId::kPolicyClass, maps_->classes.actual_size());
   writer->Upsert(MapId::kPolicyClass, &maps_->classes,
                  [&](const policy_class_key& key, const policy_class_value& value) {
-                   return !unfinished.contains(ClassOfSet(key.rule_set, value.class_id)) &&
-                          !rekeyed_.contains(key.identity);
+                   if (unfinished.contains(ClassOfSet(key.rule_set, value.class_id)) ||
+                       rekeyed_.contains(key.identity)) {
+                     return false;
+                   }
+                   const bool is_new = !maps_->classes.stale().at(key).has_value();
+                   return fits(&classes, key.rule_set, is_new && key.identity > IDENTITY_MAX_RESERVED);
                  });
+  classes.Report(writer);
   DeleteClasses(writer);
 }
 
@@ -121,11 +216,18 @@ absl::flat_hash_set<uint32_t> Reconciler::Unclassified() const {
   return identities;
 }
 
-void Reconciler::WriteCidrIdentities(MapWriter* writer) {
+void Reconciler::WriteCidrIdentities(const MapIo& io, MapWriter* writer) {
   const absl::flat_hash_set<uint32_t> unclassified = Unclassified();
+  // Reserved identities before all others: there is always room for them.
   writer->Upsert(MapId::kKnown, &maps_->known, [&](const known_key& key, const auto&) {
-    return IsLocal(key.identity) && !unclassified.contains(key.identity);
+    return key.identity <= IDENTITY_MAX_RESERVED && !unclassified.contains(key.identity);
   });
+  Room room(io, MapId::kKnown, maps_->known.actual_size(), IDENTITY_MAX_RESERVED);
+  writer->Upsert(MapId::kKnown, &maps_->known, [&](const known_key& key, const auto&) {
+    if (!IsLocal(key.identity) || unclassified.contains(key.identity)) return false;
+    return maps_->known.stale().at(key).has_value() || room.Take();
+  });
+  room.Report(writer);
   writer->Upsert(MapId::kIpcacheLpm, &maps_->lpm, [&](const auto&, const ipcache_value& value) {
     return maps_->known.Actual(KnownKey(value.identity)).has_value();
   });
@@ -173,15 +275,23 @@ void Reconciler::RefreshInForce(absl::Duration now) {
   in_force_ = std::move(fresh);
 }
 
-void Reconciler::WriteRemote(MapWriter* writer) {
+bool Reconciler::NothingForeign() const {
+  return std::all_of(in_force_.begin(), in_force_.end(),
+                     [&](uint32_t rule_set) { return rule_sets_->IsLive(rule_set); });
+}
+
+void Reconciler::WriteRemote(const MapIo& io, MapWriter* writer) {
   // A rule set that another run of the agent left in force, and that this one could not replace yet, has no
   // entries for newcomers: they stay unknown.
-  const bool foreign = std::any_of(in_force_.begin(), in_force_.end(),
-                                   [&](uint32_t rule_set) { return !rule_sets_->IsLive(rule_set); });
+  const bool foreign = !NothingForeign();
   const absl::flat_hash_set<uint32_t> unclassified = Unclassified();
+  Room room(io, MapId::kKnown, maps_->known.actual_size());
   writer->Upsert(MapId::kKnown, &maps_->known, [&](const known_key& key, const auto&) {
-    return !unclassified.contains(key.identity) && (!foreign || key.identity <= IDENTITY_MAX_RESERVED);
+    if (unclassified.contains(key.identity)) return false;
+    if (key.identity <= IDENTITY_MAX_RESERVED) return true;
+    return !foreign && (maps_->known.stale().at(key).has_value() || room.Take());
   });
+  room.Report(writer);
   writer->Upsert(MapId::kNodes, &maps_->nodes, kAll);
   writer->Upsert(MapId::kUnderlay, &maps_->underlay, kAll);
   writer->Upsert(MapId::kIpcache, &maps_->ipcache, kAll);
@@ -260,7 +370,10 @@ void Reconciler::FindBehind(FlushReport* report) const {
   for (const auto& [key, value] : maps_->underlay.extra()) behind.insert(value.cluster);
   for (const auto& [key, actual] : maps_->known.stale()) behind.insert(ClusterOf(key.identity));
   for (const auto& [key, value] : maps_->known.extra()) behind.insert(or_own(value.cluster));
-  for (const auto& [key, actual] : maps_->classes.stale()) behind.insert(ClusterOf(key.identity));
+  // What a rule set lacks that is not in force yet keeps back its own policies, and nobody's identity.
+  for (const auto& [key, actual] : maps_->classes.stale()) {
+    behind.insert(in_force_.contains(key.rule_set) ? ClusterOf(key.identity) : own);
+  }
   for (const auto& [key, value] : maps_->classes.extra()) {
     if (rule_sets_->IsLive(key.rule_set)) behind.insert(ClusterOf(key.identity));
   }

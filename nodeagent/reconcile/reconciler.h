@@ -11,8 +11,13 @@
 //   5. identities of the mesh become known, then addresses lead to them
 //   6. prefixes and CIDR identities no longer used go, then entries of rule sets out of force since `grace`
 // A key whose write fails stays pending; what depends on it waits with it, everything else goes on.
+//
+// Room: a rule set that is not in force yet is written whole or not at all, so that one that is too large
+// takes nobody's place. What grows by itself, with the mesh's identities, leaves a part of `known` and of the
+// policy maps free: for reserved identities, and for new rule sets.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -59,16 +64,22 @@ class Reconciler {
   void Rekey(uint32_t identity) { rekeyed_.insert(identity); }
   // Rule sets that some endpoint is judged by now.
   bool InForce(uint32_t rule_set) const { return in_force_.contains(rule_set); }
+  // No rule set in force is one that another run of the agent left there.
+  bool NothingForeign() const;
+  // Why the rule set was not written at the last flush; OK if it was.
+  absl::Status RefusalOf(uint32_t rule_set) const;
   // To be called after KernelMaps::ReadAll.
   void Adopted();
 
  private:
   // False: not all of it could be written.
   bool Close(MapWriter* writer);
-  void WriteRuleSets(MapWriter* writer);
-  void WriteCidrIdentities(MapWriter* writer);
+  // Decides which of the rule sets that are not in force fit.
+  void Admit(const MapIo& io, MapWriter* writer);
+  void WriteRuleSets(const MapIo& io, MapWriter* writer);
+  void WriteCidrIdentities(const MapIo& io, MapWriter* writer);
   void SwapPolicies(MapWriter* writer, bool closed);
-  void WriteRemote(MapWriter* writer);
+  void WriteRemote(const MapIo& io, MapWriter* writer);
   void RemoveUnused(MapWriter* writer, absl::Duration now, FlushReport* report);
   void DeleteClasses(MapWriter* writer);
   // Identities that some rule set in force has no right entry for yet.
@@ -85,6 +96,7 @@ class Reconciler {
   absl::flat_hash_set<uint32_t> in_force_;
   absl::flat_hash_map<uint32_t, absl::Duration> left_;  // rule sets that went out of force, and when
   absl::flat_hash_set<uint32_t> rekeyed_;
+  std::map<uint32_t, absl::Status> refused_;  // rule sets that did not fit
 };
 
 }  // namespace trivium

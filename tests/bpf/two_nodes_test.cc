@@ -337,6 +337,51 @@ TEST_P(TwoNodesTest, PolicyChangeStopsAnEstablishedConnection) {
   EXPECT_GT(two_.Dropped(DROP_CT_DENIED), 0u);
 }
 
+// From the first packet after the change nothing of it arrives, in either direction, however often both ends
+// try; and when it is allowed again, what they tried arrives.
+TEST_P(TwoNodesTest, AForbiddenConnectionStaysStoppedWhileBothEndsRetransmit) {
+  AllowAll();
+  for (const int family : {4, 6}) {
+    const Fd listener = Listen(two_.pod, two_.PodIp(family));
+    Fd client, server;
+    ASSERT_TRUE(Connect(one_.pod, two_.PodIp(family), listener, &client, &server));
+    ASSERT_TRUE(Send(client, server));
+    ASSERT_TRUE(Send(server, client));
+    two_.Policy(DIRECTION_INGRESS, 10);  // has no verdicts
+    const uint64_t before = two_.Dropped();
+    ASSERT_EQ(write(client.get(), "ping", 4), 4);
+    ASSERT_EQ(write(server.get(), "pong", 4), 4);
+    // The two packets, and at least three retransmits of each end's.
+    for (int waited = 0; waited < kPatience && two_.Dropped() < before + 8; waited += 20) {
+      pollfd ready[] = {{.fd = client.get(), .events = POLLIN}, {.fd = server.get(), .events = POLLIN}};
+      ASSERT_EQ(poll(ready, 2, 20), 0) << "something arrived after " << two_.Dropped() - before << " drops";
+    }
+    EXPECT_GE(two_.Dropped(), before + 8);
+    two_.Policy(DIRECTION_INGRESS, 1);
+    for (const Fd* end : {&client, &server}) {
+      pollfd ready = {.fd = end->get(), .events = POLLIN};
+      EXPECT_EQ(poll(&ready, 1, kPatience), 1) << "retransmits of an allowed connection arrive";
+    }
+  }
+}
+
+// Replaced again and again by another that allows it, a policy is no reason to lose a single packet of a
+// stream.
+TEST_P(TwoNodesTest, AnAllowedConnectionDoesNotNoticeReplacements) {
+  AllowAll();
+  World world(two_.maps.get());
+  Ok(world.Verdict(PortVerdict(20, kTcp, kPort), POLICY_ALLOW));
+  const Fd listener = Listen(two_.pod, two_.PodIp(4));
+  Fd client, server;
+  ASSERT_TRUE(Connect(one_.pod, two_.PodIp(4), listener, &client, &server));
+  for (int i = 0; i < 1000; ++i) {
+    two_.Policy(DIRECTION_INGRESS, i % 2 == 0 ? 20 : 1);
+    ASSERT_TRUE(Send(client, server)) << i;
+    ASSERT_TRUE(Send(server, client)) << i;
+  }
+  EXPECT_EQ(one_.Dropped() + two_.Dropped(), 0u);
+}
+
 // The agent goes, and comes back with new programs on the same maps: the connection never notices.
 TEST_P(TwoNodesTest, AgentsRestartBreaksNothing) {
   AllowAll();

@@ -214,6 +214,29 @@ TEST_F(AdminViews, ShowHowFarAgentsAreBehind) {
   ASSERT_TRUE(client_->WriteAgents(kCluster, {Report("n1", 3, 1), restarted, Report("n1", 4, 1)}).ok());
   EXPECT_EQ(See("enforced || ' ' || problem", n1), "2 map full");
   EXPECT_EQ(See("node || ' ' || reason || ' ' || name || ' ' || packets", "admin_drops"), "n1 3 policy 42");
+  // Policies that it does not enforce, until it does.
+  v1::AgentStatus full = restarted;
+  full.set_sequence(5);
+  v1::NotEnforcedPolicy* policy = full.add_not_enforced();
+  policy->set_cluster(kCluster.name);
+  policy->set_kind("NetworkPolicy");
+  policy->set_namespace_("shop");
+  policy->set_name("db");
+  policy->set_reason("map policy_verdict is full");
+  policy->set_since_ms(1'700'000'000'250);
+  policy->set_endpoints(3);
+  full.set_not_enforced_total(120);
+  ASSERT_TRUE(client_->WriteAgents(kCluster, {full}).ok());
+  EXPECT_EQ(See("node || '|' || kind || '|' || namespace || '/' || name || '|' || reason || '|' || endpoints "
+                "|| '|' || "
+                "policies_of_node || '|' || EXTRACT(EPOCH FROM since)",
+                "admin_policies_not_enforced"),
+            "n1|NetworkPolicy|shop/db|map policy_verdict is full|3|120|1700000000.250000");
+  full.set_sequence(6);
+  full.clear_not_enforced();
+  full.set_not_enforced_total(0);
+  ASSERT_TRUE(client_->WriteAgents(kCluster, {full}).ok());
+  EXPECT_EQ(See("count(*)", "admin_policies_not_enforced"), "0");
   // A cluster that it no longer follows is gone.
   v1::AgentStatus none = restarted;
   none.set_sequence(9);
@@ -292,9 +315,10 @@ TEST_F(AdminViews, RefuseWhatNoRowCanHold) {
 
 TEST_F(AdminViews, AreAllThatTheReaderMayDo) {
   Commit({NodeChange("n1", 1)});
-  for (const char* view : {"admin_clusters", "admin_nodes", "admin_endpoints", "admin_identities",
-                           "admin_policies", "admin_agents", "admin_changes", "admin_commits", "admin_drops",
-                           "admin_liveness", "admin_identity_audit", "admin_retired_identities"}) {
+  for (const char* view :
+       {"admin_clusters", "admin_nodes", "admin_endpoints", "admin_identities", "admin_policies",
+        "admin_agents", "admin_changes", "admin_commits", "admin_drops", "admin_liveness",
+        "admin_identity_audit", "admin_retired_identities", "admin_policies_not_enforced"}) {
     EXPECT_TRUE(AsReader(absl::StrCat("SELECT * FROM ", view)).ok()) << view;
   }
   const SqlResult tables = MustRun(world_.As("postgres"),

@@ -153,7 +153,8 @@ class ControlPlaneWaitTest : public ControlPlaneApiTest {
     agents_ = broker_.Connect("agents");
   }
   void Report(const std::string& node, uint64_t sequence, uint64_t received, uint64_t enforced,
-              const std::string& problem = "", const std::string& as = "") {
+              const std::string& problem = "", const std::string& as = "",
+              const std::vector<std::string>& not_enforced = {}) {
     v1::AgentStatus status;
     status.set_cluster("aws");
     status.set_node(as.empty() ? node : as);
@@ -166,6 +167,14 @@ class ControlPlaneWaitTest : public ControlPlaneApiTest {
     applied->set_enforced(enforced);
     applied->set_batch(Id128().ToBytes());
     applied->set_problem(problem);
+    for (const std::string& name : not_enforced) {
+      v1::NotEnforcedPolicy* policy = status.add_not_enforced();
+      policy->set_kind("NetworkPolicy");
+      policy->set_namespace_("shop");
+      policy->set_name(name);
+      policy->set_reason("map policy_verdict is full");
+    }
+    status.set_not_enforced_total(static_cast<uint32_t>(not_enforced.size()));
     ASSERT_TRUE(agents_->Publish(subjects::AgentStatus("aws", node), status.SerializeAsString()).ok());
     Run(absl::Milliseconds(1));
   }
@@ -217,6 +226,17 @@ TEST_F(ControlPlaneWaitTest, NamesTheLaggardsAtTheDeadline) {
       EXPECT_GT(laggard.last_seen_ms(), 0);
     }
   }
+}
+
+TEST_F(ControlPlaneWaitTest, ALaggardsReasonNamesThePolicy) {
+  const uint64_t revision = Rows().head.revision;
+  Report("n1", 1, revision, revision);
+  Report("n2", 1, revision, revision - 1, "map policy_verdict: 40 entries not written", "", {"db", "web"});
+  const auto reply = Wait(revision, 2'000);
+  Run(absl::Seconds(3));
+  ASSERT_EQ(reply->wait().laggards_size(), 1);
+  EXPECT_EQ(reply->wait().laggards(0).reason(),
+            "NetworkPolicy shop/db: map policy_verdict is full (and 1 more)");
 }
 
 TEST_F(ControlPlaneWaitTest, ANodeThatGoesIsNotWaitedFor) {
