@@ -57,11 +57,19 @@ class PosixAppendFile final : public AppendFile {
  public:
   PosixAppendFile(int fd, std::string path) : fd_(fd), path_(std::move(path)) {}
   absl::Status Append(absl::string_view bytes) override { return WriteAll(fd_.get(), bytes, path_); }
-  absl::Status Sync() override { return fdatasync(fd_.get()) == 0 ? absl::OkStatus() : Errno("sync", path_); }
+  absl::Status Sync() override {
+    if (fdatasync(fd_.get()) != 0) return Errno("sync", path_);
+    if (named_) return absl::OkStatus();
+    // It may have been created for this.
+    TRIVIUM_RETURN_IF_ERROR(SyncFolderOf(path_));
+    named_ = true;
+    return absl::OkStatus();
+  }
 
  private:
   Fd fd_;
   std::string path_;
+  bool named_ = false;  // its name is on the medium
 };
 
 class PosixFiles final : public Files {
@@ -83,23 +91,18 @@ class PosixFiles final : public Files {
   }
 
   absl::Status WriteAtomically(const std::string& path, absl::string_view bytes) override {
-    const std::string temporary = path + ".new";
-    {
-      Fd fd(open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
-      if (fd.get() < 0) return Errno("create", temporary);
-      TRIVIUM_RETURN_IF_ERROR(WriteAll(fd.get(), bytes, temporary));
-      if (fsync(fd.get()) != 0) return Errno("sync", temporary);
-    }
-    if (rename(temporary.c_str(), path.c_str()) != 0) return Errno("rename to", path);
+    TRIVIUM_RETURN_IF_ERROR(Replace(path, bytes, true));
     return SyncFolderOf(path);
+  }
+
+  absl::Status WriteUnsynced(const std::string& path, absl::string_view bytes) override {
+    return Replace(path, bytes, false);
   }
 
   absl::StatusOr<std::unique_ptr<AppendFile>> OpenAppend(const std::string& path) override {
     const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (fd < 0) return Errno("open", path);
-    auto file = std::make_unique<PosixAppendFile>(fd, path);
-    TRIVIUM_RETURN_IF_ERROR(SyncFolderOf(path));
-    return file;
+    return std::make_unique<PosixAppendFile>(fd, path);
   }
 
   absl::Status Truncate(const std::string& path, uint64_t size) override {
@@ -133,6 +136,18 @@ class PosixFiles final : public Files {
     std::filesystem::create_directories(folder, error);
     if (error) return absl::ErrnoToStatus(error.value(), absl::StrCat("make folder ", folder));
     return absl::OkStatus();
+  }
+
+ private:
+  static absl::Status Replace(const std::string& path, absl::string_view bytes, bool sync) {
+    const std::string temporary = path + ".new";
+    {
+      Fd fd(open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+      if (fd.get() < 0) return Errno("create", temporary);
+      TRIVIUM_RETURN_IF_ERROR(WriteAll(fd.get(), bytes, temporary));
+      if (sync && fsync(fd.get()) != 0) return Errno("sync", temporary);
+    }
+    return rename(temporary.c_str(), path.c_str()) == 0 ? absl::OkStatus() : Errno("rename to", path);
   }
 };
 

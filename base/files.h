@@ -17,7 +17,7 @@ class AppendFile {
  public:
   virtual ~AppendFile() = default;
   virtual absl::Status Append(absl::string_view bytes) = 0;
-  // Returns once everything appended is on the medium.
+  // Returns once the file is on the medium.
   virtual absl::Status Sync() = 0;
 };
 
@@ -28,6 +28,9 @@ class Files {
   virtual absl::StatusOr<std::string> Read(const std::string& path) = 0;
   // Replaces the whole file or nothing (temporary file, sync, rename, sync of the folder).
   virtual absl::Status WriteAtomically(const std::string& path, absl::string_view bytes) = 0;
+  // The same without waiting for the medium: a reader finds the old or the new file, but after a crash of the
+  // machine perhaps some torn part of it. OpenAppend and Sync settle it.
+  virtual absl::Status WriteUnsynced(const std::string& path, absl::string_view bytes) = 0;
   // Opens for appending; creates the file if there is none.
   virtual absl::StatusOr<std::unique_ptr<AppendFile>> OpenAppend(const std::string& path) = 0;
   // Cuts the file to `size` bytes (a torn tail after a crash).

@@ -38,9 +38,9 @@ App::App(const ControlPlaneConfig& config, const Drivers& drivers)
       mesh_writer_(mirrors_.mesh(), mirrors_.mesh_follower(), drivers.store, drivers.executor, drivers.clock,
                    drivers.random, Writer::Options(),
                    [this](const Batch& batch) { publisher_.Publish(batch); }),
-      snapshots_(config.instance, drivers.clock, drivers.random, SnapshotCache::Options()),
-      sync_(config.instance, &mirrors_, drivers.store, drivers.bus, drivers.executor, &snapshots_,
-            SyncServer::Options()),
+      snapshots_(config.instance, drivers.executor, drivers.clock, drivers.random, SnapshotCache::Options()),
+      sync_(config.instance, &mirrors_, drivers.store, drivers.bus, drivers.executor, drivers.clock,
+            &snapshots_, SyncServer::Options()),
       start_(drivers) {
   const auto handle_restores_of = [this](Mirrors::Entry* entry) {
     entry->follower->OnRestore([this, mirror = entry->mirror.get()](Follower::Done done) {

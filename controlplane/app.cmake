@@ -25,5 +25,5 @@ trivium_test(writer_test LABEL unit
   DEPS controlplane fake_store)
 
 trivium_test(controlplane_test LABEL unit
-  SOURCES config_test.cc liveness/detector_test.cc sync/follower_test.cc
+  SOURCES config_test.cc liveness/detector_test.cc sync/follower_test.cc sync/snapshot_cache_test.cc
   DEPS controlplane fake_bus fake_store)

@@ -21,7 +21,7 @@ trivium_library(agent
     app.cc config.cc
     endpoint/control_client.cc endpoint/endpoint_manager.cc endpoint/endpoint_store.cc
     endpoint/node_registrar.cc endpoint/socket_server.cc
-    inbox/cluster_feed.cc inbox/inbox.cc
+    inbox/cluster_feed.cc inbox/inbox.cc inbox/snapshot_fetch.cc
     mirror/cluster_copy.cc mirror/frames.cc
     report/enforcement.cc report/flow_log.cc report/map_text.cc report/start_stamp.cc
   DEPS agent_pipeline replica)
@@ -31,6 +31,7 @@ trivium_binary(trivium-agent
   DEPS agent bus_nats kernel_devices CLI11::CLI11)
 
 trivium_test(agent_unit_test LABEL unit
-  SOURCES compile/selector_cache_test.cc config_test.cc desired/address_table_test.cc endpoint/socket_server_test.cc mirror/frames_test.cc
+  SOURCES compile/selector_cache_test.cc config_test.cc desired/address_table_test.cc
+          endpoint/socket_server_test.cc inbox/sync_gate_test.cc mirror/frames_test.cc
           report/start_stamp_test.cc
   DEPS agent)

@@ -82,9 +82,7 @@ absl::Status AgentApp::Start() {
 
   inbox_ = std::make_unique<Inbox>(
       Inbox::Options{principal_, copies},
-      ClusterFeed::Deps{deps_.executor, deps_.bus, deps_.files, deps_.random}, deps_.clock,
-      [this](ClusterFeed* feed, const std::vector<ObjectChange>& changes) { OnChange(feed, changes); },
-      [this](ClusterFeed* feed) { OnFeedState(feed); });
+      ClusterFeed::Deps{deps_.executor, deps_.bus, deps_.files, deps_.random, this}, deps_.clock);
   registrar_ = std::make_unique<NodeRegistrar>(NodeOf(config_, deps_.boot_id), deps_.executor, deps_.random,
                                                &control_, [this] { endpoints_->OnProgress(); });
   EndpointManager::Hooks hooks;
@@ -110,14 +108,21 @@ absl::Status AgentApp::Start() {
   return absl::OkStatus();
 }
 
-void AgentApp::OnChange(ClusterFeed* feed, const std::vector<ObjectChange>& changes) {
-  for (const ObjectChange& change : changes) pipeline_.OnObject(feed->cluster_id(), change);
+void AgentApp::OnObject(ClusterFeed* feed, const ObjectChange& change) {
+  pipeline_.OnObject(feed->cluster_id(), change);
+}
+
+void AgentApp::OnEndpoint(ClusterFeed* feed, const EndpointRecord* before, const EndpointRecord* after) {
+  pipeline_.OnEndpoint(feed->cluster_id(), before, after);
+}
+
+void AgentApp::OnMoved(ClusterFeed* feed) {
   if (feed->cluster_id() == kMeshClusterId) follow_pending_ = true;
   if (starting_) return;
   WantFlush();
 }
 
-void AgentApp::OnFeedState(ClusterFeed* feed) {
+void AgentApp::OnState(ClusterFeed* feed) {
   if (starting_) return;
   if (feed->cluster_id() == kMeshClusterId) follow_pending_ = true;
   WantFlush();

@@ -27,7 +27,7 @@
 
 namespace trivium {
 
-class AgentApp {
+class AgentApp final : private FeedListener {
  public:
   struct Deps {  // none is owned
     Executor* executor = nullptr;
@@ -45,7 +45,7 @@ class AgentApp {
   };
 
   AgentApp(AgentConfig config, Deps deps);
-  ~AgentApp();
+  ~AgentApp() override;
   AgentApp(const AgentApp&) = delete;
   AgentApp& operator=(const AgentApp&) = delete;
 
@@ -70,8 +70,10 @@ class AgentApp {
     std::string problem;
   };
 
-  void OnChange(ClusterFeed* feed, const std::vector<ObjectChange>& changes);
-  void OnFeedState(ClusterFeed* feed);
+  void OnObject(ClusterFeed* feed, const ObjectChange& change) override;
+  void OnEndpoint(ClusterFeed* feed, const EndpointRecord* before, const EndpointRecord* after) override;
+  void OnMoved(ClusterFeed* feed) override;
+  void OnState(ClusterFeed* feed) override;
   // Follows what the mesh's log lists, and no more once that is in step.
   void FollowClusters();
   void WantFlush();

@@ -5,19 +5,12 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/status.h"
 
 namespace trivium {
-namespace {
 
-bool SameHead(const v1::Head& a, const v1::Head& b) {
-  return a.cluster() == b.cluster() && a.epoch() == b.epoch() && a.revision() == b.revision() &&
-         a.batch() == b.batch() && a.digest() == b.digest();
-}
-
-}  // namespace
-
-Replica::Replica(std::string cluster, Mirror::Filter keep_whole)
-    : cluster_(std::move(cluster)), mirror_(std::move(keep_whole)) {}
+Replica::Replica(std::string cluster, Mirror::Filter keep_whole, Mirror::Endpoints endpoints)
+    : cluster_(std::move(cluster)), mirror_(std::move(keep_whole), endpoints) {}
 
 const Position* Replica::FindRecent(uint64_t revision) const {
   // Revisions in recent_ are consecutive.
@@ -55,30 +48,24 @@ Replica::Outcome Replica::JudgeHead(const v1::Head& head) const {
   return place;
 }
 
-Replica::Outcome Replica::Apply(const Batch& batch) {
+Replica::Outcome Replica::Apply(const Batch& batch, std::vector<Before>* before) {
   const Outcome outcome = Judge(batch);
   if (outcome != Outcome::kApplied) return outcome;
 
-  std::vector<std::pair<ObjectKey, std::optional<Mirror::Stored>>> undo;
+  std::vector<Before> undo;
   undo.reserve(batch.changes.changes_size());
   for (const v1::Change& change : batch.changes.changes()) {
     ObjectKey key = KeyOf(change);
-    const Mirror::Stored* before = mirror_.FindStored(key.kind, key.key);
-    undo.emplace_back(key, before == nullptr ? std::nullopt : std::make_optional(*before));
+    Mirror::Held held = mirror_.Hold(key);
     if (change.op() == v1::Change::DELETE) {
       mirror_.Delete(key);
     } else {
-      mirror_.Upsert(std::make_shared<const v1::Object>(change.object()), batch.revision);
+      mirror_.Upsert(change.object(), batch.revision);
     }
+    undo.push_back({std::move(key), std::move(held)});
   }
   if (mirror_.digest() != batch.digest) {
-    for (auto it = undo.rbegin(); it != undo.rend(); ++it) {
-      if (it->second.has_value()) {
-        mirror_.Restore(it->first, *std::move(it->second));
-      } else {
-        mirror_.Delete(it->first);
-      }
-    }
+    for (auto it = undo.rbegin(); it != undo.rend(); ++it) mirror_.PutBack(it->key, std::move(it->held));
     corrupt_ = true;
     return Outcome::kCorrupt;
   }
@@ -86,70 +73,44 @@ Replica::Outcome Replica::Apply(const Batch& batch) {
   position_.batch = batch.batch;
   recent_.push_back(position_);
   if (recent_.size() > kRecent) recent_.pop_front();
+  if (before != nullptr) *before = std::move(undo);
   return outcome;
 }
 
-absl::Status Replica::LoadSnapshot(const std::vector<v1::Snapshot>& parts) {
+absl::Status Replica::CheckLoad(const SnapshotLoad& load) const {
   const std::string what = absl::StrCat("snapshot of ", cluster_);
-  if (parts.empty()) return absl::DataLossError(absl::StrCat(what, " without any chunk"));
-  const v1::Head& head = parts[0].head();
-  if (head.cluster() != cluster_ || head.epoch() == 0) {
-    return absl::DataLossError(absl::StrCat(what, " says cluster \"", head.cluster(), "\", epoch ",
-                                            head.epoch(), "; want cluster \"", cluster_, "\", epoch > 0"));
-  }
-  const absl::StatusOr<Id128> batch = Id128::FromBytes(head.batch());
-  const absl::StatusOr<Id128> digest = Id128::FromBytes(head.digest());
-  if (!batch.ok() || !digest.ok()) {
-    return absl::DataLossError(absl::StrCat(what, " with a malformed batch id or digest"));
-  }
-  const Position place{head.epoch(), head.revision(), *batch};
-  if (place.epoch < position_.epoch) {
+  const v1::Head& head = load.head_;
+  if (!load.begun_) return load.Check();
+  if (head.epoch() < position_.epoch) {
     return absl::FailedPreconditionError(
-        absl::StrCat(what, " is of epoch ", place.epoch, ", held is ", position_.epoch));
+        absl::StrCat(what, " is of epoch ", head.epoch(), ", held is ", position_.epoch));
   }
-  if (!corrupt_ && place.epoch == position_.epoch && place.revision < position_.revision) {
+  if (!corrupt_ && head.epoch() == position_.epoch && head.revision() < position_.revision) {
     // Only what is known to be another history may take its place: a revision from before what this replica
     // remembers is most likely an older state of its own.
-    const Position* held = FindRecent(place.revision);
-    if (held == nullptr || held->batch == place.batch) {
+    const Position* held = FindRecent(head.revision());
+    if (held == nullptr || held->batch == load.batch_) {
       return absl::FailedPreconditionError(
-          absl::StrCat(what, " is at revision ", place.revision, ", held is ", position_.revision));
+          absl::StrCat(what, " is at revision ", head.revision(), ", held is ", position_.revision));
     }
   }
+  return load.Check();
+}
 
-  Mirror fresh = mirror_.Empty();
-  size_t objects = 0;
-  for (const v1::Snapshot& part : parts) {
-    if (!SameHead(part.head(), head)) {
-      return absl::DataLossError(absl::StrCat(what, ": its chunks have different heads"));
-    }
-    for (const v1::SnapshotObject& object : part.objects()) {
-      if (object.revision() == 0 || object.revision() > head.revision()) {
-        return absl::DataLossError(absl::StrCat(what, " at revision ", head.revision(),
-                                                " holds an object of revision ", object.revision()));
-      }
-      ++objects;
-      if (!object.has_object()) {
-        if (object.key().empty() || fresh.KeepsWhole(object.kind())) {
-          return absl::DataLossError(absl::StrCat(what, " holds ", KindName(object.kind()), " \"",
-                                                  object.key(), "\" by its key alone"));
-        }
-        fresh.Restore({object.kind(), object.key()}, {object.revision(), nullptr});
-        continue;
-      }
-      fresh.Upsert(std::make_shared<const v1::Object>(object.object()), object.revision());
-    }
-  }
-  if (fresh.size() != objects) return absl::DataLossError(absl::StrCat(what, " holds an object twice"));
-  if (fresh.digest() != *digest) {
-    return absl::DataLossError(absl::StrCat(what, " at revision ", head.revision(), ": its ", objects,
-                                            " objects do not have the head's digest"));
-  }
-  mirror_ = std::move(fresh);
-  position_ = place;
-  recent_.assign(1, place);
+absl::Status Replica::Load(SnapshotLoad load, Mirror* before) {
+  TRIVIUM_RETURN_IF_ERROR(CheckLoad(load));
+  std::swap(mirror_, load.mirror_);
+  if (before != nullptr) *before = std::move(load.mirror_);
+  position_ = Position{load.head_.epoch(), load.head_.revision(), load.batch_};
+  recent_.assign(1, position_);
   corrupt_ = false;
   return absl::OkStatus();
+}
+
+absl::Status Replica::LoadSnapshot(const std::vector<v1::Snapshot>& parts) {
+  SnapshotLoad load = BeginLoad();
+  for (const v1::Snapshot& part : parts) TRIVIUM_RETURN_IF_ERROR(load.Add(part));
+  return Load(std::move(load));
 }
 
 v1::Snapshot Replica::ToSnapshot() const {
@@ -168,6 +129,11 @@ v1::Snapshot Replica::ToSnapshot() const {
       }
     }
   }
+  mirror_.endpoint_records().ForEach([&snapshot](const EndpointRecord& record) {
+    v1::SnapshotObject* object = snapshot.add_objects();
+    object->set_revision(record.revision);
+    ToEndpoint(record, object->mutable_object()->mutable_endpoint());
+  });
   return snapshot;
 }
 

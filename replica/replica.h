@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "base/id128.h"
 #include "replica/mirror.h"
+#include "replica/snapshot_load.h"
 #include "schema/codec.h"
 
 namespace trivium {
@@ -35,11 +36,19 @@ class Replica {
     kCorrupt,
   };
 
-  explicit Replica(
-      std::string cluster, Mirror::Filter keep_whole = [](v1::Kind) { return true; });
+  // What a key held before a batch.
+  struct Before {
+    ObjectKey key;
+    Mirror::Held held;
+  };
 
-  // Judges, and applies if the rule allows.
-  Outcome Apply(const Batch& batch);
+  explicit Replica(
+      std::string cluster, Mirror::Filter keep_whole = [](v1::Kind) { return true; },
+      Mirror::Endpoints endpoints = Mirror::Endpoints::kObjects);
+
+  // Judges, and applies if the rule allows. `before`, if given and the batch was applied: what each of its
+  // changes replaced, in order.
+  Outcome Apply(const Batch& batch, std::vector<Before>* before = nullptr);
   // What Apply would say, without applying (kCorrupt cannot be foreseen).
   Outcome Judge(const Batch& batch) const;
   // Compares a beacon with what is held: kApplied = in step, kIgnored = the beacon is behind or malformed,
@@ -51,6 +60,12 @@ class Replica {
   // earlier revision that is not known to be of another history (a replica never goes back). Then nothing
   // changes.
   absl::Status LoadSnapshot(const std::vector<v1::Snapshot>& parts);
+  // The same for one that came chunk by chunk.
+  SnapshotLoad BeginLoad() const { return SnapshotLoad(cluster_, mirror_); }
+  // `before`, if given: the mirror that it replaced.
+  absl::Status Load(SnapshotLoad load, Mirror* before = nullptr);
+  // What Load would say.
+  absl::Status CheckLoad(const SnapshotLoad& load) const;
   // The whole state as one message: for others if every kind is kept whole, else for the keeper's own durable
   // copy (what is not kept whole stands in it by key and revision).
   v1::Snapshot ToSnapshot() const;

@@ -1,37 +1,17 @@
 #include "schema/codec.h"
 
-#include <zstd.h>
-
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "schema/compression.h"
 #include "schema/digest.h"
+#include "schema/snapshot_writer.h"
 
 namespace trivium {
 namespace {
 
-constexpr int kZstdLevel = 1;
 constexpr size_t kCompressFrom = 512;  // smaller messages gain nothing
-
-absl::StatusOr<std::string> Compress(absl::string_view plain) {
-  std::string out(ZSTD_compressBound(plain.size()), '\0');
-  const size_t n = ZSTD_compress(out.data(), out.size(), plain.data(), plain.size(), kZstdLevel);
-  if (ZSTD_isError(n)) return absl::InternalError(absl::StrCat("zstd: ", ZSTD_getErrorName(n)));
-  out.resize(n);
-  return out;
-}
-
-absl::StatusOr<std::string> Decompress(absl::string_view packed, size_t limit) {
-  const unsigned long long size = ZSTD_getFrameContentSize(packed.data(), packed.size());
-  if (size == ZSTD_CONTENTSIZE_ERROR || size == ZSTD_CONTENTSIZE_UNKNOWN || size > limit) {
-    return absl::DataLossError("not a zstd frame of an acceptable size");
-  }
-  std::string out(size, '\0');
-  const size_t n = ZSTD_decompress(out.data(), out.size(), packed.data(), packed.size());
-  if (ZSTD_isError(n) || n != size) return absl::DataLossError("broken zstd frame");
-  return out;
-}
 
 }  // namespace
 
@@ -137,26 +117,9 @@ absl::StatusOr<Batch> DecodeBatch(absl::string_view bytes, uint32_t reader_versi
 }
 
 absl::StatusOr<std::vector<std::string>> EncodeSnapshot(const v1::Snapshot& snapshot) {
-  // Plain chunks are cut below the wire limit, so that even incompressible ones fit.
-  constexpr size_t kPlainLimit = kMaxChunkBytes - kMaxObjectBytes;
-  std::vector<std::string> chunks;
-  v1::Snapshot part;
-  *part.mutable_head() = snapshot.head();
-  size_t bytes = 0;
-  auto flush = [&]() -> absl::Status {
-    TRIVIUM_ASSIGN_OR_RETURN(std::string chunk, Compress(part.SerializeAsString()));
-    chunks.push_back(std::move(chunk));
-    part.clear_objects();
-    bytes = 0;
-    return absl::OkStatus();
-  };
-  for (const v1::SnapshotObject& object : snapshot.objects()) {
-    if (bytes >= kPlainLimit) TRIVIUM_RETURN_IF_ERROR(flush());
-    *part.add_objects() = object;
-    bytes += object.ByteSizeLong() + 4;
-  }
-  if (chunks.empty() || part.objects_size() > 0) TRIVIUM_RETURN_IF_ERROR(flush());
-  return chunks;
+  SnapshotWriter writer(snapshot.head());
+  for (const v1::SnapshotObject& object : snapshot.objects()) TRIVIUM_RETURN_IF_ERROR(writer.Add(object));
+  return writer.Finish();
 }
 
 absl::StatusOr<v1::Snapshot> DecodeSnapshotChunk(absl::string_view chunk) {

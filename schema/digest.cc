@@ -2,6 +2,7 @@
 
 #include <xxhash.h>
 
+#include <algorithm>
 #include <string>
 
 namespace trivium {
@@ -21,15 +22,28 @@ Id128 Hash(absl::string_view bytes) {
   return Id128{h.high64, h.low64};
 }
 
+void PutBigEndian(uint64_t value, char* to) {
+  for (int i = 0; i < 8; ++i) to[i] = static_cast<char>(value >> (56 - 8 * i));
+}
+
+// Without a string: a large snapshot has hundreds of thousands of these.
 Uint128 Term(Id128 key_hash, uint64_t revision) {
-  std::string bytes = key_hash.ToBytes();
-  AppendBigEndian(revision, &bytes);
-  return ToInt(Hash(bytes));
+  char bytes[24];
+  PutBigEndian(key_hash.hi, bytes);
+  PutBigEndian(key_hash.lo, bytes + 8);
+  PutBigEndian(revision, bytes + 16);
+  return ToInt(Hash({bytes, sizeof bytes}));
 }
 
 }  // namespace
 
 Id128 KeyHash(v1::Kind kind, absl::string_view key) {
+  char short_key[64];
+  if (key.size() < sizeof short_key) {
+    short_key[0] = static_cast<char>(kind);
+    std::copy(key.begin(), key.end(), short_key + 1);
+    return Hash({short_key, key.size() + 1});
+  }
   std::string bytes(1, static_cast<char>(kind));
   bytes.append(key.data(), key.size());
   return Hash(bytes);

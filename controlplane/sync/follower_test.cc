@@ -121,7 +121,7 @@ class SyncServerTest : public WriterTest {
       : broker_(&executor_, &random_),
         bus_(broker_.Connect("cp")),
         store_(database_, &clock_),
-        snapshots_("cp1", &clock_, &random_, SnapshotCache::Options()) {}
+        snapshots_("cp1", &executor_, &clock_, &random_, SnapshotCache::Options()) {}
   // After `count` revisions.
   void Start(int count, uint64_t max_log_revisions = 10'000) {
     for (int i = 0; i < count; ++i) {
@@ -132,7 +132,7 @@ class SyncServerTest : public WriterTest {
                                          Follower::Options());
     SyncServer::Options options;
     options.max_log_revisions = max_log_revisions;
-    server_ = std::make_unique<SyncServer>("cp1", mirrors_.get(), &store_, bus_.get(), &executor_,
+    server_ = std::make_unique<SyncServer>("cp1", mirrors_.get(), &store_, bus_.get(), &executor_, &clock_,
                                            &snapshots_, options);
   }
   void Load() {

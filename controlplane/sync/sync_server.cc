@@ -15,6 +15,8 @@
 namespace trivium {
 namespace {
 
+constexpr uint64_t kShortDelta = 500;  // revisions
+
 void SetError(const absl::Status& status, v1::SyncReply* reply) {
   reply->set_code(static_cast<uint32_t>(status.code()));
   reply->set_message(std::string(status.message()));
@@ -23,24 +25,54 @@ void SetError(const absl::Status& status, v1::SyncReply* reply) {
 }  // namespace
 
 SyncServer::SyncServer(std::string instance, Mirrors* mirrors, Store* store, Bus* bus, Executor* executor,
-                       SnapshotCache* snapshots, Options options)
+                       const Clock* clock, SnapshotCache* snapshots, Options options)
     : instance_(std::move(instance)),
       mirrors_(mirrors),
       store_(store),
       bus_(bus),
       executor_(executor),
+      clock_(clock),
       snapshots_(snapshots),
       options_(options) {}
 
 absl::Status SyncServer::Start() {
   TRIVIUM_RETURN_IF_ERROR(bus_->Subscribe(subjects::EveryChunk(instance_), "", executor_,
                                           [this, alive = alive_.Watch()](const Message& message) {
-                                            if (!alive.expired()) OnChunk(message);
+                                            if (!alive.expired()) Enqueue(true, message);
                                           }));
   return bus_->Subscribe(subjects::kEverySync, kQueue, executor_,
                          [this, alive = alive_.Watch()](const Message& message) {
-                           if (!alive.expired()) OnSync(message);
+                           if (!alive.expired()) Enqueue(false, message);
                          });
+}
+
+void SyncServer::Enqueue(bool chunk, Message message) {
+  queue_.push_back({chunk, std::move(message)});
+  if (queue_.size() > options_.max_queued) {
+    queue_.pop_front();
+    ++counters_.dropped;
+  }
+  if (!std::exchange(serving_, true)) Serve();
+}
+
+void SyncServer::Serve() {
+  const absl::Duration start = clock_->Monotonic();
+  // A quarter of a second's worth may go at once after a pause: one asker alone is not held up.
+  paid_until_ = std::max(paid_until_, start - absl::Milliseconds(250));
+  absl::Duration now = start;
+  while (!queue_.empty() && now - start < options_.turn && paid_until_ < now) {
+    const Queued next = std::move(queue_.front());
+    queue_.pop_front();
+    next.chunk ? OnChunk(next.message) : OnSync(next.message);
+    now = clock_->Monotonic();
+  }
+  serving_ = !queue_.empty();
+  if (!serving_) return;
+  auto again = [this, alive = alive_.Watch()] {
+    if (!alive.expired()) Serve();
+  };
+  if (paid_until_ < now) return executor_->Post(std::move(again));
+  executor_->PostAfter(paid_until_ - now, std::move(again));
 }
 
 void SyncServer::OnSync(const Message& message) {
@@ -63,17 +95,16 @@ void SyncServer::OnSync(const Message& message) {
 void SyncServer::OnChunk(const Message& message) {
   if (message.reply_to.empty()) return;
   v1::ChunkRequest request;
+  if (request.ParseFromString(message.payload)) return Respond(message.reply_to, *Chunk(request));
   v1::ChunkReply reply;
-  if (request.ParseFromString(message.payload)) {
-    reply = Chunk(request);
-  } else {
-    reply.set_code(static_cast<uint32_t>(absl::StatusCode::kInvalidArgument));
-    reply.set_message("the payload is not a ChunkRequest");
-  }
+  reply.set_code(static_cast<uint32_t>(absl::StatusCode::kInvalidArgument));
+  reply.set_message("the payload is not a ChunkRequest");
   Respond(message.reply_to, reply.SerializeAsString());
 }
 
 void SyncServer::Respond(const std::string& reply_to, const std::string& payload) {
+  paid_until_ += absl::Seconds(1) *
+                 (static_cast<double>(payload.size()) / static_cast<double>(options_.bytes_per_second));
   const absl::Status status = bus_->Publish(reply_to, payload);
   if (!status.ok()) {
     // The asker asks again when its time is over.
@@ -81,19 +112,21 @@ void SyncServer::Respond(const std::string& reply_to, const std::string& payload
   }
 }
 
-v1::ChunkReply SyncServer::Chunk(const v1::ChunkRequest& request) {
-  v1::ChunkReply reply;
-  const absl::StatusOr<Id128> id = Id128::FromBytes(request.snapshot_id());
-  absl::StatusOr<std::string> chunk =
-      id.ok() ? snapshots_->Chunk(*id, request.index()) : absl::StatusOr<std::string>(id.status());
-  if (chunk.ok()) {
-    ++counters_.chunks;
-    reply.set_chunk(*std::move(chunk));
-  } else {
-    reply.set_code(static_cast<uint32_t>(chunk.status().code()));
-    reply.set_message(std::string(chunk.status().message()));
+std::shared_ptr<const std::string> SyncServer::Chunk(const v1::ChunkRequest& request) {
+  absl::StatusOr<Id128> id = Id128::FromBytes(request.snapshot_id());
+  absl::Status problem = id.status();
+  if (id.ok()) {
+    auto reply = snapshots_->Chunk(*id, request.index());
+    if (reply.ok()) {
+      ++counters_.chunks;
+      return *std::move(reply);
+    }
+    problem = reply.status();
   }
-  return reply;
+  v1::ChunkReply reply;
+  reply.set_code(static_cast<uint32_t>(problem.code()));
+  reply.set_message(std::string(problem.message()));
+  return std::make_shared<const std::string>(reply.SerializeAsString());
 }
 
 void SyncServer::Sync(const std::string& cluster, const v1::SyncRequest& request, Answer answer) {
@@ -120,15 +153,18 @@ void SyncServer::Sync(const std::string& cluster, const v1::SyncRequest& request
     if (have.batch() != held.batch.ToBytes()) return Snapshot(mirror, std::move(answer));
     return answer(reply);
   }
+  // At least so many changes: the state itself is the shorter way.
+  const uint64_t behind = held.revision - have.revision();
+  if (behind > std::max<uint64_t>(kShortDelta, mirror.mirror().size())) {
+    return Snapshot(mirror, std::move(answer));
+  }
   if (FromTail(mirror, request, &reply)) {
     // Nothing to send: what the asker holds is not of this history.
     if (reply.envelopes().empty()) return Snapshot(mirror, std::move(answer));
     ++counters_.deltas;
     return answer(reply);
   }
-  if (held.revision - have.revision() > options_.max_log_revisions) {
-    return Snapshot(mirror, std::move(answer));
-  }
+  if (behind > options_.max_log_revisions) return Snapshot(mirror, std::move(answer));
   FromSql(&mirror, request, std::move(answer));
 }
 
@@ -175,16 +211,18 @@ void SyncServer::FromSql(const ClusterMirror* mirror, const v1::SyncRequest& req
 }
 
 void SyncServer::Snapshot(const ClusterMirror& mirror, Answer answer) {
-  v1::SyncReply reply;
-  *reply.mutable_head() = mirror.replica().head();
-  absl::StatusOr<v1::SnapshotOpen> open = snapshots_->Open(mirror.replica());
-  if (open.ok()) {
-    ++counters_.snapshots;
-    *reply.mutable_snapshot() = *std::move(open);
-  } else {
-    SetError(open.status(), &reply);
-  }
-  answer(reply);
+  snapshots_->Open(mirror.replica(), [this, head = mirror.replica().head(), answer = std::move(answer)](
+                                         absl::StatusOr<v1::SnapshotOpen> open) mutable {
+    v1::SyncReply reply;
+    *reply.mutable_head() = head;
+    if (open.ok()) {
+      ++counters_.snapshots;
+      *reply.mutable_snapshot() = *std::move(open);
+    } else {
+      SetError(open.status(), &reply);
+    }
+    answer(reply);
+  });
 }
 
 }  // namespace trivium

@@ -3,30 +3,67 @@
 // Every key is in one of three places: in step (desired only, the kernel holds the same), `stale` (desired,
 // the kernel holds something else or nothing), `extra` (in the kernel, not desired). A write that failed
 // leaves its key where it was, marked `failed`: it is left out of pending work until it is changed or Retry()
-// is called.
+// is called. With each desired value stands a note of its owner's, if `Note` is given: the kernel sees
+// nothing of that.
 #pragma once
 
+#include <cstddef>
 #include <optional>
+#include <utility>
 #include <vector>
 
+#include "base/dense_map.h"
 #include "nodeagent/delta/pod.h"
 
 namespace trivium {
 
-template <typename K, typename V>
+struct NoNote {};
+
+template <typename K, typename V, typename Note = NoNote>
 class DeltaMap {
  public:
   using Key = K;
   using Value = V;
 
+  struct Wanted {
+    Value value;
+    [[no_unique_address]] Note note;
+  };
+  using DesiredMap = DenseMap<Key, Wanted, PodHash<Key>, PodEqual<Key>>;
+  class DesiredRange {
+   public:
+    class iterator {
+     public:
+      explicit iterator(typename DesiredMap::const_iterator at) : at_(at) {}
+      std::pair<const Key&, const Value&> operator*() const { return {at_->first, at_->second.value}; }
+      iterator& operator++() {
+        ++at_;
+        return *this;
+      }
+      friend bool operator==(const iterator&, const iterator&) = default;
+
+     private:
+      typename DesiredMap::const_iterator at_;
+    };
+    explicit DesiredRange(const DesiredMap* map) : map_(map) {}
+    iterator begin() const { return iterator(map_->begin()); }
+    iterator end() const { return iterator(map_->end()); }
+    size_t size() const { return map_->size(); }
+    bool empty() const { return map_->empty(); }
+    bool contains(const Key& key) const { return map_->contains(key); }
+
+   private:
+    const DesiredMap* map_;
+  };
+
   // What is wanted.
-  void Set(const Key& key, const Value& value) {
+  void Set(const Key& key, const Value& value, const Note& note = {}) {
     const std::optional<Value> actual = Actual(key);
-    desired_[key] = value;
-    extra_.erase(key);
+    desired_[key] = {value, note};
+    Erase(&extra_, key);
     failed_.erase(key);
     if (actual.has_value() && SameBytes(*actual, value)) {
-      stale_.erase(key);
+      Erase(&stale_, key);
     } else {
       stale_[key] = actual;
     }
@@ -35,7 +72,7 @@ class DeltaMap {
     if (!desired_.contains(key)) return;
     const std::optional<Value> actual = Actual(key);
     desired_.erase(key);
-    stale_.erase(key);
+    Erase(&stale_, key);
     failed_.erase(key);
     if (actual.has_value()) extra_[key] = *actual;
   }
@@ -43,16 +80,18 @@ class DeltaMap {
   // What the kernel holds: as read, or as a write has just changed it. nullopt: no entry.
   void SetActual(const Key& key, const std::optional<Value>& actual) {
     failed_.erase(key);
-    extra_.erase(key);
-    const auto desired = desired_.find(key);
-    if (desired == desired_.end()) {
+    Erase(&extra_, key);
+    const auto* desired = desired_.find(key);
+    if (desired == nullptr) {
       if (actual.has_value()) extra_[key] = *actual;
-    } else if (actual.has_value() && SameBytes(*actual, desired->second)) {
-      stale_.erase(key);
+    } else if (actual.has_value() && SameBytes(*actual, desired->second.value)) {
+      Erase(&stale_, key);
     } else {
       stale_[key] = actual;
     }
   }
+  // Makes room for what the kernel is about to be found to hold.
+  void ReserveActual(size_t entries) { extra_.reserve(entries); }
   // A write of this key failed; the kernel holds what it held.
   void Failed(const Key& key) { failed_.insert(key); }
   // Makes failed keys pending again.
@@ -60,17 +99,23 @@ class DeltaMap {
 
   // Null if not wanted. Valid until the next change.
   const Value* Desired(const Key& key) const {
-    const auto it = desired_.find(key);
-    return it == desired_.end() ? nullptr : &it->second;
+    const auto* entry = desired_.find(key);
+    return entry == nullptr ? nullptr : &entry->second.value;
+  }
+  // Null if it is not wanted.
+  const Note* NoteOf(const Key& key) const {
+    const auto* entry = desired_.find(key);
+    return entry == nullptr ? nullptr : &entry->second.note;
   }
   std::optional<Value> Actual(const Key& key) const {
     if (const auto it = extra_.find(key); it != extra_.end()) return it->second;
     if (const auto it = stale_.find(key); it != stale_.end()) return it->second;
-    if (const auto it = desired_.find(key); it != desired_.end()) return it->second;
+    if (const auto* entry = desired_.find(key)) return entry->second.value;
     return std::nullopt;
   }
 
-  const PodMap<Key, Value>& desired() const { return desired_; }
+  // For `for (const auto& [key, value] : map.desired())`.
+  DesiredRange desired() const { return DesiredRange(&desired_); }
   // Keys to write, with what the kernel holds now. Failed ones included.
   const PodMap<Key, std::optional<Value>>& stale() const { return stale_; }
   // Keys to delete. Failed ones included.
@@ -87,7 +132,14 @@ class DeltaMap {
   }
 
  private:
-  PodMap<Key, Value> desired_;
+  // What holds hundreds of thousands once, when everything is new, must not keep that room for ever.
+  static constexpr size_t kKeepRoom = 1024;
+  template <typename Map>
+  static void Erase(Map* map, const Key& key) {
+    if (map->erase(key) > 0 && map->empty() && map->capacity() > kKeepRoom) Map().swap(*map);
+  }
+
+  DesiredMap desired_;
   PodMap<Key, std::optional<Value>> stale_;
   PodMap<Key, Value> extra_;
   PodSet<Key> failed_;

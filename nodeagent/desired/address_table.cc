@@ -4,11 +4,16 @@
 #include <tuple>
 
 #include "absl/hash/hash.h"
+#include "trivium/v1/objects.pb.h"
 
 namespace trivium {
 
 uint64_t AddressTable::Owner(uint32_t cluster, int kind, absl::string_view key) {
   return absl::HashOf(cluster, kind, key);
+}
+
+uint64_t AddressTable::Owner(uint32_t cluster, const Id128& endpoint) {
+  return absl::HashOf(cluster, v1::KIND_ENDPOINT, endpoint);
 }
 
 bool AddressTable::Beats(const AddressClaim& a, const AddressClaim& b) {
@@ -21,21 +26,21 @@ bool AddressTable::Beats(const AddressClaim& a, const AddressClaim& b) {
 }
 
 AddressClaim AddressTable::WinnerOf(const ipcache_key& key) const {
-  const Winner& winner = winners_.at(key);
-  return {winner.owner, winner.revision, *map_->Desired(key)};
+  const ClaimNote& note = *map_->NoteOf(key);
+  return {note.owner, note.revision, *map_->Desired(key)};
 }
 
 void AddressTable::Install(const ipcache_key& key, const AddressClaim& claim) {
-  winners_[key] = {claim.owner, claim.revision};
-  map_->Set(key, claim.value);
+  map_->Set(key, claim.value, {claim.owner, claim.revision});
 }
 
 void AddressTable::Claim(const ipcache_key& key, const AddressClaim& claim) {
-  const auto winner = winners_.find(key);
-  if (winner == winners_.end()) return Install(key, claim);
-  if (winner->second.owner == claim.owner && !losers_.contains(key)) return Install(key, claim);
-  if (winner->second.owner == claim.owner || losers_.contains(key)) Withdraw(key, claim.owner);
-  if (!winners_.contains(key)) return Install(key, claim);
+  const ClaimNote* winner = map_->NoteOf(key);
+  if (winner == nullptr) return Install(key, claim);
+  const bool contested = !losers_.empty() && losers_.contains(key);
+  if (winner->owner == claim.owner && !contested) return Install(key, claim);
+  if (winner->owner == claim.owner || contested) Withdraw(key, claim.owner);
+  if (map_->NoteOf(key) == nullptr) return Install(key, claim);
   const AddressClaim holder = WinnerOf(key);
   const bool wins = Beats(claim, holder);
   losers_[key].push_back(wins ? holder : claim);
@@ -43,17 +48,16 @@ void AddressTable::Claim(const ipcache_key& key, const AddressClaim& claim) {
 }
 
 void AddressTable::Withdraw(const ipcache_key& key, uint64_t owner) {
-  const auto winner = winners_.find(key);
-  if (winner == winners_.end()) return;
+  const ClaimNote* winner = map_->NoteOf(key);
+  if (winner == nullptr) return;
   const auto losers = losers_.find(key);
-  if (winner->second.owner != owner) {
+  if (winner->owner != owner) {
     if (losers == losers_.end()) return;
     std::erase_if(losers->second, [owner](const AddressClaim& claim) { return claim.owner == owner; });
     if (losers->second.empty()) losers_.erase(losers);
     return;
   }
   if (losers == losers_.end()) {
-    winners_.erase(winner);
     map_->Remove(key);
     return;
   }

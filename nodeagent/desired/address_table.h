@@ -7,6 +7,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/string_view.h"
+#include "base/id128.h"
 #include "nodeagent/reconcile/kernel_maps.h"
 
 namespace trivium {
@@ -24,6 +25,7 @@ class AddressTable {
 
   // A number for one object of one cluster.
   static uint64_t Owner(uint32_t cluster, int kind, absl::string_view key);
+  static uint64_t Owner(uint32_t cluster, const Id128& endpoint);
 
   // Makes or replaces the owner's claim.
   void Claim(const ipcache_key& key, const AddressClaim& claim);
@@ -34,19 +36,13 @@ class AddressTable {
   size_t contested() const { return losers_.size(); }
 
  private:
-  struct Winner {
-    uint64_t owner = 0;
-    uint64_t revision = 0;
-  };
-
   // Nodes before pods, then the cluster with the lower number, then the newer object: the same whatever came
   // first.
   static bool Beats(const AddressClaim& a, const AddressClaim& b);
   AddressClaim WinnerOf(const ipcache_key& key) const;
   void Install(const ipcache_key& key, const AddressClaim& claim);
 
-  IpcacheMap* const map_;
-  PodMap<ipcache_key, Winner> winners_;
+  IpcacheMap* const map_;  // holds each address's winning claim
   PodMap<ipcache_key, std::vector<AddressClaim>> losers_;
 };
 

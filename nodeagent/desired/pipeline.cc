@@ -65,7 +65,7 @@ void Pipeline::OnObject(uint32_t cluster, const ObjectChange& change) {
     case v1::KIND_IDENTITY:
       return OnIdentity(cluster, change);
     case v1::KIND_ENDPOINT:
-      return OnEndpoint(cluster, change);
+      return OnEndpointObject(cluster, change);
     case v1::KIND_NODE:
       return OnNode(cluster, change);
     case v1::KIND_POLICY:
@@ -80,6 +80,14 @@ void Pipeline::OnObject(uint32_t cluster, const ObjectChange& change) {
     default:
       return;  // of no use to the maps
   }
+}
+
+void Pipeline::OnEndpointObject(uint32_t cluster, const ObjectChange& change) {
+  const auto record = [&change](const ObjectPtr& object) {
+    return object == nullptr ? std::nullopt : RecordOf(object->endpoint(), change.revision);
+  };
+  const std::optional<EndpointRecord> before = record(change.before), after = record(change.after);
+  OnEndpoint(cluster, before.has_value() ? &*before : nullptr, after.has_value() ? &*after : nullptr);
 }
 
 void Pipeline::OnCidrGroup(const ObjectChange& change) {
@@ -150,46 +158,40 @@ void Pipeline::OnIdentity(uint32_t cluster, const ObjectChange& change) {
   }
 }
 
-void Pipeline::OnEndpoint(uint32_t cluster, const ObjectChange& change) {
-  const uint64_t owner = AddressTable::Owner(cluster, v1::KIND_ENDPOINT, change.key);
-  absl::flat_hash_set<std::string> kept;
-  if (change.after != nullptr) {
-    const v1::Endpoint& endpoint = change.after->endpoint();
-    AddressClaim claim{owner, change.revision, {}};
-    claim.value.identity = endpoint.identity();
+void Pipeline::OnEndpoint(uint32_t cluster, const EndpointRecord* before, const EndpointRecord* after) {
+  if (before == nullptr && after == nullptr) return;
+  const Id128 uid = (after != nullptr ? after : before)->uid;
+  const uint64_t owner = AddressTable::Owner(cluster, uid);
+  if (after != nullptr) {
+    AddressClaim claim{owner, after->revision, {}};
+    claim.value.identity = after->identity;
     claim.value.cluster = cluster;
-    claim.value.node = endpoint.node();
-    for (const v1::EndpointAddress& address : endpoint.addresses()) {
-      if (!IsAddress(address.ip())) continue;
-      const ipcache_key key = IpcacheKey(address.space(), address.ip());
-      kept.insert(std::string(Bytes(key)));
-      addresses_.Claim(key, claim);
+    claim.value.node = after->node;
+    for (const EndpointRecord::Address& address : after->addresses) {
+      addresses_.Claim(IpcacheKey(address.space, address.ip()), claim);
     }
   }
-  if (change.before != nullptr) {
-    for (const v1::EndpointAddress& address : change.before->endpoint().addresses()) {
-      if (!IsAddress(address.ip())) continue;
-      const ipcache_key key = IpcacheKey(address.space(), address.ip());
-      if (!kept.contains(std::string(Bytes(key)))) addresses_.Withdraw(key, owner);
+  if (before != nullptr) {
+    for (const EndpointRecord::Address& address : before->addresses) {
+      const bool kept = after != nullptr && std::find(after->addresses.begin(), after->addresses.end(),
+                                                      address) != after->addresses.end();
+      if (!kept) addresses_.Withdraw(IpcacheKey(address.space, address.ip()), owner);
     }
   }
   if (cluster != options_.cluster_id) return;
-  const absl::StatusOr<Id128> uid = Id128::FromHex(change.key);
-  if (!uid.ok()) return;
-  if (change.after != nullptr) {
-    const v1::Endpoint& endpoint = change.after->endpoint();
-    registered_[*uid] = {endpoint.identity(), endpoint.node()};
-    if (node_number_ != 0 && endpoint.node() == node_number_) {
-      registered_here_.insert(*uid);
+  if (after != nullptr) {
+    registered_[uid] = {after->identity, after->node};
+    if (node_number_ != 0 && after->node == node_number_) {
+      registered_here_.insert(uid);
     } else {
-      registered_here_.erase(*uid);
+      registered_here_.erase(uid);
     }
   } else {
-    registered_.erase(*uid);
-    registered_here_.erase(*uid);
+    registered_.erase(uid);
+    registered_here_.erase(uid);
   }
-  if (const auto local = locals_.find(*uid); local != locals_.end()) {
-    if (change.after != nullptr) local->second.claims = false;  // the same owner's claim: replaced above
+  if (const auto local = locals_.find(uid); local != locals_.end()) {
+    if (after != nullptr) local->second.claims = false;  // the same owner's claim: replaced above
     ResolveEndpoint(&local->second);
   }
 }

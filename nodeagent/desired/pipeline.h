@@ -24,6 +24,7 @@
 #include "nodeagent/desired/numbers.h"
 #include "nodeagent/desired/policy_table.h"
 #include "nodeagent/reconcile/reconciler.h"
+#include "schema/endpoint_record.h"
 
 namespace trivium {
 
@@ -99,6 +100,9 @@ class Pipeline {
 
   // `cluster`: whose object; 0 is the mesh's own log.
   void OnObject(uint32_t cluster, const ObjectChange& change);
+  // An endpoint's change, in the form that agents hold endpoints in: null `before`: new; null `after`:
+  // deleted.
+  void OnEndpoint(uint32_t cluster, const EndpointRecord* before, const EndpointRecord* after);
 
   uint32_t NewEndpointNumber() { return numbers_.Endpoint(); }
   // Adds or changes one (by uid).
@@ -160,7 +164,7 @@ class Pipeline {
   using NodeId = std::pair<uint32_t, std::string>;  // cluster, name
 
   void OnIdentity(uint32_t cluster, const ObjectChange& change);
-  void OnEndpoint(uint32_t cluster, const ObjectChange& change);
+  void OnEndpointObject(uint32_t cluster, const ObjectChange& change);
   void OnNode(uint32_t cluster, const ObjectChange& change);
   void OnPolicy(const ObjectChange& change);
   // The subject's rule sets of these directions (bits) must be built anew.

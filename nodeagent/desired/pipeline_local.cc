@@ -47,8 +47,7 @@ void Pipeline::RemoveLocalEndpoint(const Id128& uid) {
 
 // Takes back what it wants of the maps, its policy first of all.
 void Pipeline::WithdrawLocal(Local* local) {
-  const uint64_t owner =
-      AddressTable::Owner(options_.cluster_id, v1::KIND_ENDPOINT, EndpointKey(local->spec.uid));
+  const uint64_t owner = AddressTable::Owner(options_.cluster_id, local->spec.uid);
   for (const uint32_t direction : {DIRECTION_INGRESS, DIRECTION_EGRESS}) {
     maps_.endpoint_policy.Remove(EndpointPolicyKey(local->spec.number, direction));
   }
@@ -100,8 +99,7 @@ void Pipeline::ResolveEndpoint(Local* local) {
     if (identity != 0 && ++subjects_[identity].endpoints == 1) MarkDirty(identity, kBothDirections);
   }
   if (!is_registered) {
-    AddressClaim claim{
-        AddressTable::Owner(options_.cluster_id, v1::KIND_ENDPOINT, EndpointKey(spec.uid)), 0, {}};
+    AddressClaim claim{AddressTable::Owner(options_.cluster_id, spec.uid), 0, {}};
     claim.value.identity = identity;
     claim.value.cluster = options_.cluster_id;
     claim.value.node = node_number_;

@@ -2,7 +2,9 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "schema/codec.h"
@@ -13,23 +15,22 @@ namespace {
 
 constexpr absl::Duration kNeighbourWait = absl::Milliseconds(50);
 constexpr uint64_t kMaxJitterMs = 50;
-constexpr absl::Duration kSyncTimeout = absl::Milliseconds(500);
-constexpr absl::Duration kChunkTimeout = absl::Seconds(2);
+constexpr absl::Duration kMinPatience = absl::Milliseconds(500);
+constexpr absl::Duration kMaxPatience = absl::Seconds(8);  // where everybody asks at once
 constexpr absl::Duration kMinBackoff = absl::Milliseconds(100);
 constexpr absl::Duration kMaxBackoff = absl::Seconds(5);
 constexpr uint32_t kMaxSyncBytes = 512 * 1024;
-constexpr uint32_t kMaxChunks = 100000;
 
 }  // namespace
 
-ClusterFeed::ClusterFeed(Options options, Deps deps, OnChange on_change, OnState on_state)
+ClusterFeed::ClusterFeed(Options options, Deps deps, SyncGate* gate)
     : options_(std::move(options)),
       deps_(deps),
-      on_change_(std::move(on_change)),
-      on_state_(std::move(on_state)),
-      replica_(options_.cluster, options_.keep_whole),
+      gate_(gate),
+      replica_(options_.cluster, options_.keep_whole, Mirror::Endpoints::kRecords),
       copy_(deps_.files, options_.folder, options_.cluster),
-      backoff_(kMinBackoff, kMaxBackoff, deps_.random) {}
+      backoff_(kMinBackoff, kMaxBackoff, deps_.random),
+      patience_(kMinPatience) {}
 
 ClusterFeed::~ClusterFeed() = default;
 
@@ -43,13 +44,13 @@ void ClusterFeed::SetProblem(std::string problem) {
   if (problem == problem_) return;
   if (!problem.empty()) spdlog::error("log of {}: {}", options_.cluster, problem);
   problem_ = std::move(problem);
-  on_state_(this);
+  deps_.listener->OnState(this);
 }
 
 void ClusterFeed::SetSynced() {
   if (synced_) return;
   synced_ = true;
-  on_state_(this);
+  deps_.listener->OnState(this);
 }
 
 void ClusterFeed::Load() {
@@ -61,21 +62,46 @@ void ClusterFeed::Load() {
 }
 
 void ClusterFeed::ReportAll(const Mirror& before, const Mirror& after, uint64_t revision) {
-  std::vector<ObjectChange> changes;
+  FeedListener* const listener = deps_.listener;
   for (int k = v1::Kind_MIN; k <= v1::Kind_MAX; ++k) {
     const v1::Kind kind = static_cast<v1::Kind>(k);
     for (const auto& [key, stored] : before.All(kind)) {
       if (stored.object != nullptr && after.FindStored(kind, key) == nullptr) {
-        changes.push_back({kind, key, stored.object, nullptr, revision});
+        listener->OnObject(this, {kind, key, stored.object, nullptr, revision});
       }
     }
     for (const auto& [key, stored] : after.All(kind)) {
       if (stored.object == nullptr) continue;
       const Mirror::Stored* old = before.FindStored(kind, key);
-      changes.push_back({kind, key, old == nullptr ? nullptr : old->object, stored.object, stored.revision});
+      listener->OnObject(this,
+                         {kind, key, old == nullptr ? nullptr : old->object, stored.object, stored.revision});
     }
   }
-  if (!changes.empty()) on_change_(this, changes);
+  before.endpoint_records().ForEach([&](const EndpointRecord& record) {
+    if (after.endpoint_records().RevisionOf(record.uid) == 0) listener->OnEndpoint(this, &record, nullptr);
+  });
+  after.endpoint_records().ForEach([&](const EndpointRecord& record) {
+    const auto old = before.endpoint_records().Find(record.uid);
+    if (old != record) listener->OnEndpoint(this, old.has_value() ? &*old : nullptr, &record);
+  });
+  listener->OnMoved(this);
+}
+
+void ClusterFeed::Report(const Replica::Before& before) {
+  const Mirror::Held after = replica_.mirror().Hold(before.key);
+  const auto record = [](const Mirror::Held& held) {
+    return held.record.has_value() ? &*held.record : nullptr;
+  };
+  const auto object = [](const Mirror::Held& held) {
+    return held.stored.has_value() ? held.stored->object : nullptr;
+  };
+  // What is not kept whole is of no use to the maps.
+  if (record(before.held) != nullptr || record(after) != nullptr) {
+    deps_.listener->OnEndpoint(this, record(before.held), record(after));
+  } else if (object(before.held) != nullptr || object(after) != nullptr) {
+    deps_.listener->OnObject(this, {before.key.kind, before.key.key, object(before.held), object(after),
+                                    replica_.position().revision});
+  }
 }
 
 Replica::Outcome ClusterFeed::Take(const Batch& batch) {
@@ -88,25 +114,13 @@ Replica::Outcome ClusterFeed::Take(const Batch& batch) {
     SetProblem(absl::StrCat("cannot keep the durable copy: ", status.message()));
     return Replica::Outcome::kGap;
   }
-  std::vector<ObjectChange> changes;
-  changes.reserve(batch.changes.changes_size());
-  for (const v1::Change& change : batch.changes.changes()) {
-    ObjectKey key = KeyOf(change);
-    const Mirror::Stored* before = replica_.mirror().FindStored(key.kind, key.key);
-    changes.push_back({key.kind, std::move(key.key), before == nullptr ? nullptr : before->object, nullptr,
-                       batch.revision});
-  }
-  const Replica::Outcome outcome = replica_.Apply(batch);
+  std::vector<Replica::Before> changes;
+  const Replica::Outcome outcome = replica_.Apply(batch, &changes);
   if (outcome != Replica::Outcome::kApplied) return outcome;
   ++counters_.applied;
-  for (ObjectChange& change : changes) {
-    const Mirror::Stored* after = replica_.mirror().FindStored(change.kind, change.key);
-    if (after != nullptr) change.after = after->object;
-  }
-  // What is not kept whole is of no use to the maps.
-  std::erase_if(changes, [](const ObjectChange& c) { return c.before == nullptr && c.after == nullptr; });
   SetProblem("");
-  on_change_(this, changes);
+  for (const Replica::Before& change : changes) Report(change);
+  deps_.listener->OnMoved(this);
   if (copy_.WantsReplacing()) {
     if (const absl::Status status = copy_.Replace(replica_); !status.ok()) {
       spdlog::warn("compacting the copy of {}: {}", options_.cluster, status.ToString());
@@ -202,7 +216,15 @@ void ClusterFeed::StartSync(bool snapshot) {
     return;
   }
   syncing_ = true;
-  After(absl::Milliseconds(deps_.random->Below(kMaxJitterMs + 1)), [this] { SendSync(); });
+  After(absl::Milliseconds(deps_.random->Below(kMaxJitterMs + 1)), [this] { EnterSync(); });
+}
+
+void ClusterFeed::EnterSync() {
+  gate_->Enter([this, alive = alive_.Watch()](SyncGate::Place place) {
+    if (alive.expired()) return;  // the place goes back by itself
+    place_ = std::move(place);
+    SendSync();
+  });
 }
 
 void ClusterFeed::SendSync() {
@@ -214,7 +236,7 @@ void ClusterFeed::SendSync() {
   request.mutable_have()->set_cluster(options_.cluster);
   if (!want_snapshot_) *request.mutable_have() = replica_.head();
   deps_.bus->Request(subjects::Sync(options_.cluster, options_.principal), request.SerializeAsString(),
-                     kSyncTimeout, deps_.executor,
+                     patience_, deps_.executor,
                      [this, alive = alive_.Watch()](absl::StatusOr<std::string> bytes) {
                        if (!alive.expired()) OnSyncReply(std::move(bytes));
                      });
@@ -224,14 +246,15 @@ void ClusterFeed::RetrySync(absl::string_view why) {
   const absl::Duration delay = backoff_.Next();
   spdlog::debug("catching up with {}: {}; again in {} ms", options_.cluster, std::string(why),
                 absl::ToInt64Milliseconds(delay));
-  open_.Clear();
-  parts_.clear();
-  After(delay, [this] { SendSync(); });
+  fetch_ = nullptr;
+  place_.Release();
+  After(delay, [this] { EnterSync(); });
 }
 
 void ClusterFeed::FinishSync() {
   syncing_ = false;
   want_snapshot_ = false;
+  place_.Release();
   backoff_.Reset();
   SetSynced();
   DrainBuffer();
@@ -239,25 +262,22 @@ void ClusterFeed::FinishSync() {
 }
 
 void ClusterFeed::OnSyncReply(absl::StatusOr<std::string> bytes) {
-  if (!bytes.ok()) return RetrySync(bytes.status().message());
+  if (!bytes.ok()) {
+    if (absl::IsDeadlineExceeded(bytes.status())) patience_ = std::min(2 * patience_, kMaxPatience);
+    return RetrySync(bytes.status().message());
+  }
+  patience_ = kMinPatience;
   v1::SyncReply reply;
   if (!reply.ParseFromString(*bytes)) return RetrySync("the answer is no SyncReply");
   if (reply.code() != 0) return RetrySync(reply.message());
-  if (reply.has_snapshot()) {
-    if (reply.snapshot().chunks() == 0 || reply.snapshot().chunks() > kMaxChunks) {
-      return RetrySync(absl::StrCat("a snapshot of ", reply.snapshot().chunks(), " chunks"));
-    }
-    open_ = reply.snapshot();
-    parts_.clear();
-    chunk_failures_ = 0;
-    return FetchChunk();
-  }
+  if (reply.has_snapshot()) return Fetch(reply.snapshot());
   bool progress = false;
   for (const std::string& envelope : reply.envelopes()) {
     const absl::StatusOr<Batch> batch = DecodeBatch(envelope);
     if (absl::IsFailedPrecondition(batch.status())) {
       stopped_ = true;
       syncing_ = false;
+      place_.Release();
       return SetProblem(std::string(batch.status().message()));
     }
     if (!batch.ok()) return RetrySync(batch.status().message());
@@ -286,53 +306,37 @@ void ClusterFeed::OnSyncReply(absl::StatusOr<std::string> bytes) {
   }
 }
 
-void ClusterFeed::FetchChunk() {
-  v1::ChunkRequest request;
-  request.set_snapshot_id(open_.snapshot_id());
-  request.set_index(static_cast<uint32_t>(parts_.size()));
-  if (!IsSubjectToken(open_.builder())) return RetrySync("a snapshot without a proper builder");
-  deps_.bus->Request(subjects::Chunk(open_.builder(), options_.principal), request.SerializeAsString(),
-                     kChunkTimeout, deps_.executor,
-                     [this, alive = alive_.Watch()](absl::StatusOr<std::string> bytes) {
-                       if (!alive.expired()) OnChunk(std::move(bytes));
-                     });
+void ClusterFeed::Fetch(const v1::SnapshotOpen& open) {
+  fetch_ =
+      std::make_unique<SnapshotFetch>(open, options_.principal, replica_.BeginLoad(), deps_.bus,
+                                      deps_.executor, [this](absl::StatusOr<SnapshotFetch::Result> fetched) {
+                                        const std::unique_ptr<SnapshotFetch> finished = std::move(fetch_);
+                                        if (!fetched.ok()) return RetrySync(fetched.status().message());
+                                        LoadSnapshot(*std::move(fetched));
+                                      });
+  fetch_->Start();
 }
 
-void ClusterFeed::OnChunk(absl::StatusOr<std::string> bytes) {
-  if (!bytes.ok()) {
-    if (++chunk_failures_ < kChunkAttempts) return FetchChunk();
-    return RetrySync(bytes.status().message());
-  }
-  v1::ChunkReply reply;
-  if (!reply.ParseFromString(*bytes)) return RetrySync("the answer is no ChunkReply");
-  if (reply.code() != 0) return RetrySync(reply.message());
-  if (reply.chunk().size() > kMaxChunkBytes) return RetrySync("a chunk above the limit");
-  absl::StatusOr<v1::Snapshot> part = DecodeSnapshotChunk(reply.chunk());
-  if (!part.ok()) return RetrySync(part.status().message());
-  parts_.push_back(*std::move(part));
-  if (parts_.size() < open_.chunks()) return FetchChunk();
-  LoadSnapshot();
-}
-
-void ClusterFeed::LoadSnapshot() {
-  // The new state must be durable before anybody sees it: until then the old replica stays.
-  Replica next = replica_;
-  absl::Status status = next.LoadSnapshot(parts_);
-  parts_.clear();
+void ClusterFeed::LoadSnapshot(SnapshotFetch::Result fetched) {
+  absl::Status status = replica_.CheckLoad(fetched.load);
   if (!status.ok()) {
     // A snapshot that is older than what is held proves nothing against it.
     if (absl::IsFailedPrecondition(status)) want_snapshot_ = false;
     return RetrySync(status.message());
   }
-  if (status = copy_.Replace(next); !status.ok()) {
+  // The new state must be durable before anybody sees it: until then the old replica stays.
+  if (status = copy_.Replace(fetched.chunks); !status.ok()) {
     SetProblem(absl::StrCat("cannot keep the durable copy: ", status.message()));
+    return RetrySync(status.message());
+  }
+  fetched.chunks.clear();
+  Mirror before = replica_.mirror().Empty();
+  if (status = replica_.Load(std::move(fetched.load), &before); !status.ok()) {
     return RetrySync(status.message());
   }
   ++counters_.snapshots;
   spdlog::info("took a snapshot of {}: epoch {} revision {}, {} objects", options_.cluster,
-               next.position().epoch, next.position().revision, next.mirror().size());
-  const Mirror before = replica_.mirror();
-  replica_ = std::move(next);
+               replica_.position().epoch, replica_.position().revision, replica_.mirror().size());
   want_snapshot_ = false;
   SetProblem("");
   ReportAll(before, replica_.mirror(), replica_.position().revision);
@@ -340,7 +344,8 @@ void ClusterFeed::LoadSnapshot() {
   SendSync();
 }
 
-void ClusterFeed::SyncCopy() {
+bool ClusterFeed::SyncCopy() {
+  if (!copy_.NeedsSync()) return false;
   const absl::Status status = copy_.Sync();
   if (!status.ok()) {
     SetProblem(absl::StrCat("cannot keep the durable copy: ", status.message()));
@@ -348,12 +353,13 @@ void ClusterFeed::SyncCopy() {
     SetProblem("");
   }
   sync_failed_ = !status.ok();
+  return true;
 }
 
 absl::Status ClusterFeed::Clear() {
-  const Mirror before = replica_.mirror();
-  replica_ = Replica(options_.cluster, options_.keep_whole);
-  ReportAll(before, replica_.mirror(), before.size());
+  const Replica before =
+      std::exchange(replica_, Replica(options_.cluster, options_.keep_whole, Mirror::Endpoints::kRecords));
+  ReportAll(before.mirror(), replica_.mirror(), before.mirror().size());
   return copy_.Remove();
 }
 

@@ -2,15 +2,14 @@
 // fetches what is missing. Not thread-safe: everything runs on the executor.
 //
 // Losses are repaired like this: a hole waits a moment for reordered neighbours, then one request (jittered,
-// one in flight) asks for the log after what is held; the answer is batches, or the way to a snapshot whose
-// chunks are fetched one by one. Batches that arrive meanwhile wait in a bounded buffer. Failed requests are
-// repeated with backoff.
+// one in flight) asks for the log after what is held; the answer is batches, or the way to a snapshot.
+// Batches that arrive meanwhile wait in a bounded buffer. Failed requests are repeated with backoff.
 #pragma once
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
-#include <vector>
 
 #include "base/backoff.h"
 #include "base/executor.h"
@@ -18,11 +17,28 @@
 #include "base/random.h"
 #include "bus/bus.h"
 #include "nodeagent/desired/pipeline.h"
+#include "nodeagent/inbox/snapshot_fetch.h"
+#include "nodeagent/inbox/sync_gate.h"
 #include "nodeagent/mirror/cluster_copy.h"
 #include "replica/replica.h"
 #include "trivium/v1/rpc.pb.h"
 
 namespace trivium {
+
+class ClusterFeed;
+
+// Whoever wants to know what becomes of the mirrors.
+class FeedListener {
+ public:
+  virtual ~FeedListener() = default;
+  // The mirror has moved on, and the durable copy with it: one call for each object that is not the same as
+  // before, then OnMoved. Endpoints come as records alone.
+  virtual void OnObject(ClusterFeed* feed, const ObjectChange& change) = 0;
+  virtual void OnEndpoint(ClusterFeed* feed, const EndpointRecord* before, const EndpointRecord* after) = 0;
+  virtual void OnMoved(ClusterFeed* feed) = 0;
+  // synced() or problem() has changed.
+  virtual void OnState(ClusterFeed* feed) = 0;
+};
 
 class ClusterFeed {
  public:
@@ -38,11 +54,8 @@ class ClusterFeed {
     Bus* bus = nullptr;
     Files* files = nullptr;
     Random* random = nullptr;
+    FeedListener* listener = nullptr;
   };
-  // The mirror has moved on by these changes, and the durable copy with it.
-  using OnChange = std::function<void(ClusterFeed*, const std::vector<ObjectChange>&)>;
-  // synced() or problem() has changed.
-  using OnState = std::function<void(ClusterFeed*)>;
 
   struct Counters {
     uint64_t applied = 0;
@@ -53,7 +66,7 @@ class ClusterFeed {
     uint64_t refused = 0;  // messages that are no batches
   };
 
-  ClusterFeed(Options options, Deps deps, OnChange on_change, OnState on_state);
+  ClusterFeed(Options options, Deps deps, SyncGate* gate);
   ~ClusterFeed();
   ClusterFeed(const ClusterFeed&) = delete;
   ClusterFeed& operator=(const ClusterFeed&) = delete;
@@ -66,8 +79,8 @@ class ClusterFeed {
   void OnHead(const v1::Head& head);
   // Asks for what is missing even if nothing seems to be: after (re)connecting.
   void Resync();
-  // Lets the durable copy reach the medium.
-  void SyncCopy();
+  // Lets the durable copy reach the medium; false if it is there already.
+  bool SyncCopy();
   // Forgets the mirror and removes the copy; every object is reported as deleted.
   absl::Status Clear();
 
@@ -82,20 +95,21 @@ class ClusterFeed {
 
  private:
   static constexpr size_t kMaxBuffered = 1024;
-  static constexpr int kChunkAttempts = 3;
 
   // Applies it if the rule allows: durable copy, mirror, report. kApplied and a failed append: kGap.
   Replica::Outcome Take(const Batch& batch);
   void OnBatch(Batch batch);
   void DrainBuffer();
   void ReportAll(const Mirror& before, const Mirror& after, uint64_t revision);
+  void Report(const Replica::Before& before);
   void WaitForNeighbours();
   void StartSync(bool snapshot);
+  // With a place at the gate, as soon as there is one.
+  void EnterSync();
   void SendSync();
   void OnSyncReply(absl::StatusOr<std::string> bytes);
-  void FetchChunk();
-  void OnChunk(absl::StatusOr<std::string> bytes);
-  void LoadSnapshot();
+  void Fetch(const v1::SnapshotOpen& open);
+  void LoadSnapshot(SnapshotFetch::Result fetched);
   void RetrySync(absl::string_view why);
   void FinishSync();
   void SetSynced();
@@ -105,8 +119,7 @@ class ClusterFeed {
 
   const Options options_;
   const Deps deps_;
-  const OnChange on_change_;
-  const OnState on_state_;
+  SyncGate* const gate_;
   Replica replica_;
   ClusterCopy copy_;
   Backoff backoff_;
@@ -121,10 +134,9 @@ class ClusterFeed {
   bool syncing_ = false;              // a request, a chunk or a retry is under way
   bool want_snapshot_ = false;
   bool again_ = false;  // asked for while under way
-
-  v1::SnapshotOpen open_;
-  std::vector<v1::Snapshot> parts_;
-  int chunk_failures_ = 0;
+  SyncGate::Place place_;
+  absl::Duration patience_;  // with one request
+  std::unique_ptr<SnapshotFetch> fetch_;
 
   Alive alive_;
 };

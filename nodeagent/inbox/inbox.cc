@@ -14,7 +14,8 @@ namespace trivium {
 namespace {
 
 constexpr absl::Duration kWatchEvery = absl::Seconds(1);
-constexpr absl::Duration kSyncEvery = absl::Seconds(5);  // of durable copies, to the medium
+// A second: durable copies that reach the medium. Each may take 10 ms, in which nothing else goes on.
+constexpr int kSyncsAtOnce = 4;
 // Heads come at least once a second: so long without any means that the connection is dead, whatever it says.
 constexpr absl::Duration kMinPatience = absl::Seconds(5);
 constexpr absl::Duration kMaxPatience = absl::Seconds(60);
@@ -23,13 +24,10 @@ constexpr char kFeedPrefix[] = "trivium.v1.feed.";
 
 }  // namespace
 
-Inbox::Inbox(Options options, ClusterFeed::Deps deps, const Clock* clock, ClusterFeed::OnChange on_change,
-             ClusterFeed::OnState on_state)
+Inbox::Inbox(Options options, ClusterFeed::Deps deps, const Clock* clock)
     : options_(std::move(options)),
       deps_(deps),
       clock_(clock),
-      on_change_(std::move(on_change)),
-      on_state_(std::move(on_state)),
       last_head_(clock->Monotonic()),
       patience_(kMinPatience) {}
 
@@ -73,7 +71,7 @@ ClusterFeed* Inbox::Follow(const std::string& cluster, uint32_t cluster_id, Mirr
   if (ClusterFeed* feed = Find(cluster)) return feed;
   auto feed = std::make_unique<ClusterFeed>(
       ClusterFeed::Options{cluster, cluster_id, options_.principal, options_.folder, std::move(keep_whole)},
-      deps_, on_change_, on_state_);
+      deps_, &gate_);
   ClusterFeed* raw = feed.get();
   feeds_[cluster] = std::move(feed);
   raw->Load();
@@ -114,6 +112,17 @@ void Inbox::OnMessage(Message message) {
   }
 }
 
+void Inbox::SyncCopies() {
+  int synced = 0;
+  auto at = feeds_.upper_bound(last_synced_);
+  for (size_t i = 0; i < feeds_.size() && synced < kSyncsAtOnce; ++i, ++at) {
+    if (at == feeds_.end()) at = feeds_.begin();
+    if (!at->second->SyncCopy()) continue;
+    last_synced_ = at->first;
+    ++synced;
+  }
+}
+
 void Inbox::Watch() {
   const absl::Duration now = clock_->Monotonic();
   if (connected_ && now - last_head_ > patience_) {
@@ -122,9 +131,7 @@ void Inbox::Watch() {
     patience_ = std::min(kMaxPatience, patience_ * 2);
     deps_.bus->Rebuild();
   }
-  if (absl::ToInt64Seconds(now) % absl::ToInt64Seconds(kSyncEvery) == 0) {
-    for (const auto& [name, feed] : feeds_) feed->SyncCopy();
-  }
+  SyncCopies();
   deps_.executor->PostAfter(kWatchEvery, [this, alive = alive_.Watch()] {
     if (!alive.expired()) Watch();
   });

@@ -18,8 +18,9 @@ class Inbox {
     std::string principal;
     std::string folder;
   };
-  Inbox(Options options, ClusterFeed::Deps deps, const Clock* clock, ClusterFeed::OnChange on_change,
-        ClusterFeed::OnState on_state);
+  Inbox(Options options, ClusterFeed::Deps deps, const Clock* clock);
+
+  ~Inbox() { gate_.Close(); }
 
   // Subscribes; catches up with every followed cluster whenever the connection is (again) there.
   absl::Status Start();
@@ -38,18 +39,20 @@ class Inbox {
   void OnBusState(Bus::State state);
   // Everything sent before has been seen by the server: now fetching can miss nothing.
   void Flushed();
+  // Some of those that need it, in turn.
+  void SyncCopies();
   void Watch();
 
   const Options options_;
   const ClusterFeed::Deps deps_;
   const Clock* const clock_;
-  const ClusterFeed::OnChange on_change_;
-  const ClusterFeed::OnState on_state_;
+  SyncGate gate_;  // outlives the feeds
   std::map<std::string, std::unique_ptr<ClusterFeed>> feeds_;
   bool started_ = false;
   bool connected_ = false;
   absl::Duration last_head_;
   absl::Duration patience_;
+  std::string last_synced_;
   Alive alive_;
 };
 

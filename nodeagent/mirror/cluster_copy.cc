@@ -42,13 +42,10 @@ absl::Status ClusterCopy::LoadSnapshot(Replica* replica) {
   TRIVIUM_ASSIGN_OR_RETURN(const std::string text, files_->Read(snapshot_path_));
   const Frames frames = ReadFrames(text);
   if (frames.good != text.size()) return absl::DataLossError("torn");
-  std::vector<v1::Snapshot> parts;
-  for (const absl::string_view frame : frames.frames) {
-    TRIVIUM_ASSIGN_OR_RETURN(v1::Snapshot part, DecodeSnapshotChunk(frame));
-    parts.push_back(std::move(part));
-  }
+  SnapshotLoad load = replica->BeginLoad();
+  for (const absl::string_view frame : frames.frames) TRIVIUM_RETURN_IF_ERROR(load.Add(frame));
   snapshot_bytes_ = text.size();
-  return replica->LoadSnapshot(parts);
+  return replica->Load(std::move(load));
 }
 
 absl::Status ClusterCopy::LoadLog(Replica* replica) {
@@ -107,9 +104,13 @@ absl::Status ClusterCopy::Append(const Batch& batch) {
 
 absl::Status ClusterCopy::Replace(const Replica& replica) {
   TRIVIUM_ASSIGN_OR_RETURN(const std::vector<std::string> chunks, EncodeSnapshot(replica.ToSnapshot()));
+  return Replace(chunks);
+}
+
+absl::Status ClusterCopy::Replace(const std::vector<std::string>& chunks) {
   std::string text;
   for (const std::string& chunk : chunks) AppendFrame(chunk, &text);
-  TRIVIUM_RETURN_IF_ERROR(files_->WriteAtomically(snapshot_path_, text));
+  TRIVIUM_RETURN_IF_ERROR(files_->WriteUnsynced(snapshot_path_, text));
   snapshot_bytes_ = text.size();
   // From here on a crash leaves a log that the snapshot has overtaken: loading ignores it, or cuts it as a
   // fork.
@@ -117,12 +118,18 @@ absl::Status ClusterCopy::Replace(const Replica& replica) {
   TRIVIUM_RETURN_IF_ERROR(files_->Remove(log_path_));
   log_bytes_ = 0;
   sealed_ = torn_ = dirty_ = false;
+  new_snapshot_ = true;
   return absl::OkStatus();
 }
 
 bool ClusterCopy::WantsReplacing() const { return log_bytes_ > std::max(kMinLog, 2 * snapshot_bytes_); }
 
 absl::Status ClusterCopy::Sync() {
+  if (new_snapshot_) {
+    TRIVIUM_ASSIGN_OR_RETURN(const std::unique_ptr<AppendFile> snapshot, files_->OpenAppend(snapshot_path_));
+    TRIVIUM_RETURN_IF_ERROR(snapshot->Sync());
+    new_snapshot_ = false;
+  }
   if (!dirty_ || log_ == nullptr) return absl::OkStatus();
   TRIVIUM_RETURN_IF_ERROR(log_->Sync());
   dirty_ = false;
@@ -132,7 +139,7 @@ absl::Status ClusterCopy::Sync() {
 absl::Status ClusterCopy::Remove() {
   log_ = nullptr;
   log_bytes_ = snapshot_bytes_ = 0;
-  sealed_ = torn_ = dirty_ = false;
+  sealed_ = torn_ = dirty_ = new_snapshot_ = false;
   TRIVIUM_RETURN_IF_ERROR(files_->Remove(snapshot_path_));
   return files_->Remove(log_path_);
 }

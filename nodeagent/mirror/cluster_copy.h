@@ -1,5 +1,5 @@
-// The durable copy of one cluster's mirror: a snapshot and the envelopes after it, in two files. With it the
-// agent starts without any server. Not thread-safe.
+// The durable copy of one cluster's mirror: a snapshot's chunks and the envelopes after it, in two files,
+// both as they came over the wire. With it the agent starts without any server. Not thread-safe.
 //
 // A batch is appended before anything of it reaches the maps, so that the copy is never behind the pinned
 // vector as long as the machine runs. The medium is synced from time to time only: pinned maps do not survive
@@ -8,6 +8,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "base/files.h"
@@ -25,12 +26,14 @@ class ClusterCopy {
   absl::Status Load(Replica* replica);
   // After it the batch survives this process. A batch must follow the last.
   absl::Status Append(const Batch& batch);
-  // Replaces the whole copy by what `replica` holds.
+  // Replaces the whole copy: by a snapshot's chunks, or by what `replica` holds.
+  absl::Status Replace(const std::vector<std::string>& chunks);
   absl::Status Replace(const Replica& replica);
   // The log has outgrown the snapshot: Replace would pay.
   bool WantsReplacing() const;
-  // Everything appended is on the medium afterwards.
+  // Everything written is on the medium afterwards.
   absl::Status Sync();
+  bool NeedsSync() const { return dirty_ || new_snapshot_; }
   absl::Status Remove();
 
   // Clusters that have a copy in `folder`.
@@ -49,9 +52,10 @@ class ClusterCopy {
   std::unique_ptr<AppendFile> log_;
   size_t snapshot_bytes_ = 0;
   size_t log_bytes_ = 0;
-  bool sealed_ = false;  // the log ends with what this build cannot apply: nothing may follow it
-  bool torn_ = false;    // an append failed: the file may be longer than log_bytes_
-  bool dirty_ = false;
+  bool sealed_ = false;        // the log ends with what this build cannot apply: nothing may follow it
+  bool torn_ = false;          // an append failed: the file may be longer than log_bytes_
+  bool dirty_ = false;         // the log has what the medium may lack
+  bool new_snapshot_ = false;  // and so has the snapshot
 };
 
 }  // namespace trivium

@@ -25,10 +25,10 @@ bool IsOnItsWayOut(const policy_verdict_key& key, const RuleSetNumbers& wanted) 
   return !wanted.contains(key.rule_set);
 }
 
-template <typename K, typename V>
-absl::Status AuditMap(MapIo* io, MapId map, const DeltaMap<K, V>& delta, const RuleSetNumbers& wanted,
+template <typename K, typename V, typename N>
+absl::Status AuditMap(MapIo* io, MapId map, const DeltaMap<K, V, N>& delta, const RuleSetNumbers& wanted,
                       size_t limit, std::vector<std::string>* out) {
-  DeltaMap<K, V> fresh;
+  DeltaMap<K, V, N> fresh;
   TRIVIUM_RETURN_IF_ERROR(ReadActual(io, map, &fresh));
   auto differs = [&](absl::string_view what, const K& key) {
     if (out->size() < limit) {

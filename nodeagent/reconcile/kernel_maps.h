@@ -1,6 +1,8 @@
 // Desired and actual content of every map that the agent writes, one DeltaMap each. Not thread-safe.
 #pragma once
 
+#include <cstdint>
+
 #include "absl/status/status.h"
 #include "bpf/abi/types.h"
 #include "nodeagent/delta/delta_map.h"
@@ -8,7 +10,12 @@
 
 namespace trivium {
 
-using IpcacheMap = DeltaMap<ipcache_key, ipcache_value>;
+// Whose claim an address's entry is (desired/address_table.h).
+struct ClaimNote {
+  uint64_t owner = 0;
+  uint64_t revision = 0;
+};
+using IpcacheMap = DeltaMap<ipcache_key, ipcache_value, ClaimNote>;
 using IpcacheLpmMap = DeltaMap<ipcache_lpm_key, ipcache_value>;
 using NodesMap = DeltaMap<node_key, node_value>;
 using UnderlayMap = DeltaMap<underlay_key, underlay_value>;

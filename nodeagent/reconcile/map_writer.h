@@ -28,8 +28,8 @@ class MapWriter {
   static bool All(...) { return true; }
 
   // Writes the stale keys that have not failed and that `choose(key, desired value)` admits.
-  template <typename K, typename V, typename Choose>
-  void Upsert(MapId map, DeltaMap<K, V>* delta, Choose choose) {
+  template <typename K, typename V, typename N, typename Choose>
+  void Upsert(MapId map, DeltaMap<K, V, N>* delta, Choose choose) {
     std::vector<std::pair<K, V>> todo;
     for (const auto& [key, actual] : delta->stale()) {
       const V& value = *delta->Desired(key);
@@ -38,8 +38,8 @@ class MapWriter {
     Write(map, delta, std::move(todo));
   }
   // Writes these values, whatever is desired.
-  template <typename K, typename V>
-  void Write(MapId map, DeltaMap<K, V>* delta, std::vector<std::pair<K, V>> todo) {
+  template <typename K, typename V, typename N>
+  void Write(MapId map, DeltaMap<K, V, N>* delta, std::vector<std::pair<K, V>> todo) {
     SortByKey(&todo);
     for (size_t from = 0; from < todo.size(); from += kBatch) {
       const size_t n = std::min(kBatch, todo.size() - from);
@@ -59,8 +59,8 @@ class MapWriter {
     }
   }
   // Deletes the extra keys that have not failed and that `choose(key, actual value)` admits.
-  template <typename K, typename V, typename Choose>
-  void Delete(MapId map, DeltaMap<K, V>* delta, Choose choose) {
+  template <typename K, typename V, typename N, typename Choose>
+  void Delete(MapId map, DeltaMap<K, V, N>* delta, Choose choose) {
     std::vector<K> todo;
     for (const auto& [key, actual] : delta->extra()) {
       if (!delta->HasFailed(key) && choose(key, actual)) todo.push_back(key);
@@ -68,8 +68,8 @@ class MapWriter {
     Erase(map, delta, std::move(todo));
   }
   // Deletes these keys, whatever is desired.
-  template <typename K, typename V>
-  void Erase(MapId map, DeltaMap<K, V>* delta, std::vector<K> todo) {
+  template <typename K, typename V, typename N>
+  void Erase(MapId map, DeltaMap<K, V, N>* delta, std::vector<K> todo) {
     std::sort(todo.begin(), todo.end(), [](const K& a, const K& b) { return Bytes(a) < Bytes(b); });
     for (size_t from = 0; from < todo.size(); from += kBatch) {
       const size_t n = std::min(kBatch, todo.size() - from);
@@ -114,8 +114,8 @@ class MapWriter {
 };
 
 // Reads a kernel map into `delta` as its actual content. Before anything is wanted or written.
-template <typename K, typename V>
-absl::Status ReadActual(MapIo* io, MapId map, DeltaMap<K, V>* delta) {
+template <typename K, typename V, typename N>
+absl::Status ReadActual(MapIo* io, MapId map, DeltaMap<K, V, N>* delta) {
   absl::StatusOr<MapRecords> records = io->ReadAll(map);
   if (!records.ok()) return records.status();
   if (records->key_size != sizeof(K) || records->value_size != sizeof(V)) {
@@ -123,6 +123,7 @@ absl::Status ReadActual(MapIo* io, MapId map, DeltaMap<K, V>* delta) {
                                                       records->key_size, "+", records->value_size,
                                                       " bytes; want ", sizeof(K), "+", sizeof(V)));
   }
+  delta->ReserveActual(records->count());
   for (size_t i = 0; i < records->count(); ++i) {
     delta->SetActual(FromBytes<K>(records->key(i)), FromBytes<V>(records->value(i)));
   }

@@ -34,6 +34,15 @@ uint64_t ContentHash(const ObjectKey& key, const v1::Object& object) {
   return HashOf(bytes);
 }
 
+uint64_t AgentContentHash(const ObjectKey& key, const v1::Object& object) {
+  if (key.kind != v1::KIND_ENDPOINT) return ContentHash(key, object);
+  v1::Object kept = object;
+  kept.mutable_endpoint()->clear_namespace_();
+  kept.mutable_endpoint()->clear_name();
+  kept.mutable_endpoint()->mutable_meta()->clear_generation();
+  return ContentHash(key, kept);
+}
+
 const Record* History::Keep(Record record) {
   const Place place{record.cluster, record.at.epoch, record.at.revision, record.at.batch};
   auto& slot = records_[place];
@@ -52,6 +61,7 @@ std::string History::OnHead(const FakeDatabase::ClusterRows& rows, const CommitR
     record.state = before == nullptr ? std::make_shared<const State>() : before->state;
     if (before != nullptr) {
       record.kept_hash = before->kept_hash;
+      record.kept_own = before->kept_own;
       record.kept_remote = before->kept_remote;
       if (before->at.epoch >= record.at.epoch) {
         return absl::StrCat("epoch goes back: ", Text(rows.name, record.at));
@@ -69,12 +79,15 @@ std::string History::OnHead(const FakeDatabase::ClusterRows& rows, const CommitR
   auto state = std::make_shared<State>(before == nullptr ? State() : *before->state);
   if (before != nullptr) {
     record.kept_hash = before->kept_hash;
+    record.kept_own = before->kept_own;
     record.kept_remote = before->kept_remote;
   }
   auto count = [&record](const ObjectKey& key, const v1::Object& object, bool add) {
     const uint64_t hash = ContentHash(key, object);
     record.kept_hash += add ? hash : -hash;
-    if (RemotesKeep(key.kind)) record.kept_remote += add ? hash : -hash;
+    const uint64_t agents = AgentContentHash(key, object);
+    record.kept_own += add ? agents : -agents;
+    if (RemotesKeep(key.kind)) record.kept_remote += add ? agents : -agents;
   };
   for (const v1::Change& change : request->batch.changes.changes()) {
     const ObjectKey key = KeyOf(change);
@@ -149,7 +162,14 @@ std::string History::Judge(const Replica& replica, bool remote, bool deep) const
       hash += ContentHash({kind, key}, *stored.object);
     }
   }
-  if (hash != (remote ? record->kept_remote : record->kept_hash)) {
+  const bool agent = mirror.KeepsRecords(v1::KIND_ENDPOINT);
+  mirror.endpoint_records().ForEach([&hash](const EndpointRecord& record) {
+    v1::Object object;
+    ToEndpoint(record, object.mutable_endpoint());
+    hash += AgentContentHash({v1::KIND_ENDPOINT, EndpointKey(record.uid)}, object);
+  });
+  const uint64_t kept = remote ? record->kept_remote : agent ? record->kept_own : record->kept_hash;
+  if (hash != kept) {
     return absl::StrCat(Text(replica.cluster(), at), ": the mirror's objects differ from the history's");
   }
   return "";

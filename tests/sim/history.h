@@ -25,8 +25,10 @@ struct Record {
   const Record* prev = nullptr;  // null: the first
   std::shared_ptr<const State> state;
   std::set<Id128> requests;  // whose changes this revision holds
-  uint64_t kept_hash = 0;    // of all objects, by content
-  uint64_t kept_remote = 0;  // of those that agents of other clusters keep whole
+  // By content: of all objects, and of what agents keep of their own and of other clusters.
+  uint64_t kept_hash = 0;
+  uint64_t kept_own = 0;
+  uint64_t kept_remote = 0;
 };
 
 class History {
@@ -52,7 +54,9 @@ class History {
   std::map<std::string, const Record*> heads_;
 };
 
-// Order-independent, over content.
+// Over content.
 uint64_t ContentHash(const ObjectKey& key, const v1::Object& object);
+// The same of what an agent keeps: of an endpoint, no names.
+uint64_t AgentContentHash(const ObjectKey& key, const v1::Object& object);
 
 }  // namespace trivium::sim

@@ -67,6 +67,12 @@ class FakeFiles final : public Files {
     state_->seen[path] = state_->medium[path] = std::string(bytes);
     return absl::OkStatus();
   }
+  absl::Status WriteUnsynced(const std::string& path, absl::string_view bytes) override {
+    if (absl::Status status = state_->May(path, bytes.size()); !status.ok()) return status;
+    ++writes_;
+    state_->seen[path] = std::string(bytes);
+    return absl::OkStatus();
+  }
   absl::StatusOr<std::unique_ptr<AppendFile>> OpenAppend(const std::string& path) override {
     if (absl::Status status = state_->May(path, 0); !status.ok()) return status;
     state_->seen.try_emplace(path);
