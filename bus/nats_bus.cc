@@ -236,7 +236,7 @@ class NatsBus::Core final : public NatsLink::Observer, public std::enable_shared
   void SetState(State state) {
     if (state_ == state) return;
     state_ = state;
-    spdlog::info("nats: {} principal={}", state == State::kConnected ? "connected" : "disconnected",
+    spdlog::info("nats: connection state={} principal={}", state == State::kConnected ? "up" : "down",
                  options_.principal);
     for (const Watcher& watcher : watchers_) Tell(watcher);
     if (state == State::kConnected) return;

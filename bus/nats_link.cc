@@ -391,7 +391,7 @@ void NatsLink::OnError(int status) {
     natsConnection_GetLastError(connection->nats, &detail);
     if (detail != nullptr && detail[0] != '\0') absl::StrAppend(&text, " (", detail, ")");
   }
-  spdlog::warn("nats: error principal={} error={}", options_.principal, text);
+  spdlog::warn("nats: error principal={} error=\"{}\"", options_.principal, text);
   if (status != NATS_NOT_PERMITTED) return;
   if (const std::shared_ptr<Observer> observer = observer_.lock()) observer->OnRefused(text);
 }

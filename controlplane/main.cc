@@ -118,7 +118,7 @@ absl::Status Serve(const ControlPlaneConfig& config, const sigset_t& signals) {
     absl::Notification drained;
     executor.RunAndWait([&] { app->Drain([&drained] { drained.Notify(); }); });
     if (!drained.WaitForNotificationWithTimeout(kDrainTime)) {
-      spdlog::warn("leaving with unfinished requests: the database does not answer");
+      spdlog::warn("leaving with unfinished requests, the database does not answer");
     }
   }
   executor.RunAndWait([&] {

@@ -147,9 +147,9 @@ void AgentApp::FollowClusters() {
     if (it == listed.end() || it->second != feed->cluster_id()) gone.emplace_back(name, feed->cluster_id());
   }
   for (const auto& [name, id] : gone) {
-    spdlog::info("cluster {} has left the mesh", name);
+    spdlog::info("a cluster has left the mesh cluster={}", name);
     if (const absl::Status status = inbox_->Unfollow(name); !status.ok()) {
-      spdlog::warn("copy of {}: {}", name, status.ToString());
+      spdlog::warn("cannot remove a durable copy cluster={} error=\"{}\"", name, status.ToString());
     }
     enforced_.erase(name);
     const auto it = listed.find(name);
@@ -214,8 +214,8 @@ void AgentApp::Flush() {
   }
   if (report.next_deadline.has_value()) FlushAt(*report.next_deadline);
   for (const MapProblem& problem : report.problems) {
-    spdlog::error("map {}: {} entries not written: {}", std::string(MapName(problem.map)), problem.keys,
-                  problem.status.ToString());
+    spdlog::error("entries of a map are not written map={} entries={} error=\"{}\"",
+                  std::string(MapName(problem.map)), problem.keys, problem.status.ToString());
   }
   if (report.problems.empty() && vector_problem_.empty() && route_problem_.empty()) {
     retry_backoff_.Reset();
@@ -289,7 +289,7 @@ void AgentApp::SetRoutes() {
   if (status.ok()) {
     routes_ = std::move(wanted);
   } else {
-    spdlog::error("{}", route_problem_);
+    spdlog::error("cannot set overlay routes error=\"{}\"", std::string(status.message()));
   }
 }
 
@@ -317,8 +317,9 @@ void AgentApp::Report() {
   status.set_sequence(++report_sequence_);
   const absl::Status published =
       deps_.bus->Publish(subjects::AgentStatus(config_.cluster, config_.node), status.SerializeAsString());
-  if (!published.ok())
-    spdlog::debug("report: {}", published.ToString());  // the next one follows within a second
+  if (!published.ok()) {  // the next one follows within a second
+    spdlog::debug("cannot send a report error=\"{}\"", published.ToString());
+  }
 }
 
 void AgentApp::EverySecond() {

@@ -29,7 +29,7 @@ absl::StatusOr<std::unique_ptr<Housekeeping>> Housekeeping::Start(const Datapath
 
 void Housekeeping::Drain() {
   if (const absl::StatusOr<int> read = events_->Drain(); !read.ok()) {
-    spdlog::warn("flow events: {}", read.status().ToString());
+    spdlog::warn("cannot read flow events error=\"{}\"", read.status().ToString());
   }
   executor_->PostAfter(kDrainEvery, [this, alive = alive_.Watch()] {
     if (!alive.expired()) Drain();
@@ -39,7 +39,7 @@ void Housekeeping::Drain() {
 void Housekeeping::Sweep() {
   if (const absl::StatusOr<ConntrackSweep> swept = SweepConntrack(*datapath_, clock_->Monotonic());
       !swept.ok()) {
-    spdlog::warn("conntrack: {}", swept.status().ToString());
+    spdlog::warn("cannot sweep connections error=\"{}\"", swept.status().ToString());
   }
   executor_->PostAfter(kSweepEvery, [this, alive = alive_.Watch()] {
     if (!alive.expired()) Sweep();
@@ -50,7 +50,7 @@ std::vector<v1::DropCount> Housekeeping::Drops() const {
   std::vector<v1::DropCount> drops;
   const absl::StatusOr<DatapathCounters> counters = ReadCounters(*datapath_);
   if (!counters.ok()) {
-    spdlog::warn("counters: {}", counters.status().ToString());
+    spdlog::warn("cannot read the datapath's counters error=\"{}\"", counters.status().ToString());
     return drops;
   }
   std::map<int, uint64_t> by_reason;  // both directions

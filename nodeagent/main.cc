@@ -162,7 +162,7 @@ absl::Status Serve(const AgentConfig& config, const sigset_t& signals) {
     spdlog::info("ready cluster={} node={} socket={}", config.cluster, config.node, config.socket);
     int signal = 0;
     sigwait(&signals, &signal);
-    spdlog::info("leaving signal={}: maps and programs stay", signal);
+    spdlog::info("leaving, maps and programs stay signal={}", signal);
   }
   server.reset();
   executor.RunAndWait([&] { StopAgent(&agent); });
@@ -223,7 +223,7 @@ int Main(int argc, char** argv) {
 
   status = cleanup ? Cleanup(*config) : Serve(*config, signals);
   if (!status.ok()) {
-    spdlog::error("cannot go on: {}", std::string(status.message()));
+    spdlog::error("cannot go on error=\"{}\"", std::string(status.message()));
     return 1;
   }
   return 0;

@@ -27,7 +27,7 @@ std::string Message(const char* text) {
   return std::string(absl::StripAsciiWhitespace(text != nullptr ? text : ""));
 }
 
-void LogNotice(void*, const char* message) { spdlog::debug("sql notice: {}", Message(message)); }
+void LogNotice(void*, const char* message) { spdlog::debug("sql notice text=\"{}\"", Message(message)); }
 
 uint64_t BigEndian(const char* bytes, int length) {
   uint64_t value = 0;

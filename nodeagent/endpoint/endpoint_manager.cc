@@ -68,7 +68,7 @@ absl::Status EndpointManager::Load() {
     if (const absl::Status status = Attach(endpoint.get()); !status.ok()) {
       // Its pod died with the machine, or meanwhile: whoever made it will ask for its removal.
       endpoint->problem = absl::StrCat("its device is not there: ", status.message());
-      spdlog::warn("endpoint {}: {}", NameOf(endpoint->spec), endpoint->problem);
+      spdlog::warn("no device endpoint={} error=\"{}\"", NameOf(endpoint->spec), endpoint->problem);
     }
     UseKnownIdentity(endpoint.get());
     Want(*endpoint);
@@ -306,12 +306,12 @@ void EndpointManager::OnRegistered(const Id128& uid, absl::StatusOr<v1::Reply> r
   // runs.
   if (ControlClient::IsTransient(status) || (endpoint->raised && absl::IsFailedPrecondition(status))) return;
   endpoint->request_id = Id128{};
-  spdlog::error("endpoint {}: the control plane refuses it: {}", NameOf(endpoint->spec), endpoint->problem);
+  spdlog::error("refused endpoint={} error=\"{}\"", NameOf(endpoint->spec), endpoint->problem);
   if (!endpoint->raised && !endpoint->waiters.empty()) {
     // Nobody has been told that it runs: it never was.
     std::unique_ptr<Endpoint> gone = std::move(it->second);
     endpoints_.erase(it);
-    if (const absl::Status saved = Save(); !saved.ok()) spdlog::error("endpoints: {}", saved.ToString());
+    Save().IgnoreError();  // logged; the next one tries again
     Answer(gone.get(), status);
     return Close(std::move(gone), [](absl::Status) {});
   }
@@ -371,7 +371,8 @@ void EndpointManager::OnFlushed(const FlushReport& report) {
   }
   for (Closing& closing : std::exchange(closing_, {})) {
     const absl::Status status = deps_.devices->DetachPod(closing.device);
-    if (!status.ok()) spdlog::error("device {}: {}", closing.device.ifname, status.ToString());
+    if (!status.ok())
+      spdlog::error("cannot close device={} error=\"{}\"", closing.device.ifname, status.ToString());
     closing.closed(status);
   }
   for (const auto& [uid, endpoint] : endpoints_) Progress(endpoint.get());
@@ -411,11 +412,11 @@ void EndpointManager::RemoveStrays() {
   bool found = false;
   for (const Id128& uid : deps_.pipeline->registered_here()) {
     if (endpoints_.contains(uid) || told_.contains(uid) || !removed_.try_emplace(uid, false).second) continue;
-    spdlog::warn("endpoint {}: registered for this node, which does not have it: removing it", uid.ToHex());
+    spdlog::warn("only the log has it, removing it endpoint={}", uid.ToHex());
     found = true;
   }
   if (!found) return;
-  if (const absl::Status saved = Save(); !saved.ok()) spdlog::error("endpoints: {}", saved.ToString());
+  Save().IgnoreError();  // logged; the next one tries again
 }
 
 void EndpointManager::Progress(Endpoint* endpoint) {
@@ -581,13 +582,12 @@ void EndpointManager::Unregister(const Id128& uid) {
                         }
                         removal_backoff_.Reset();
                         if (!reply.ok() && !absl::IsNotFound(reply.status())) {
-                          spdlog::error("endpoint {}: its removal is refused: {}", uid.ToHex(),
+                          spdlog::error("removal refused endpoint={} error=\"{}\"", uid.ToHex(),
                                         reply.status().ToString());
                         }
                         removed_.erase(removal);
                         if (reply.ok()) told_[uid] = {reply->epoch(), reply->revision(), {}};
-                        if (const absl::Status saved = Save(); !saved.ok())
-                          spdlog::error("endpoints: {}", saved.ToString());
+                        Save().IgnoreError();  // logged; the next one tries again
                         const auto waiters = removal_waiters_.extract(uid);
                         if (!waiters.empty()) {
                           for (const auto& answer : waiters.mapped()) answer(absl::OkStatus());

@@ -1,5 +1,7 @@
 #include "nodeagent/endpoint/endpoint_store.h"
 
+#include <spdlog/spdlog.h>
+
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "nodeagent/mirror/frames.h"
@@ -22,7 +24,11 @@ absl::StatusOr<v1::StoredEndpoints> EndpointStore::Load() {
 absl::Status EndpointStore::Save(const v1::StoredEndpoints& endpoints) {
   std::string text;
   AppendFrame(endpoints.SerializeAsString(), &text);
-  return files_->WriteAtomically(path_, text);
+  const absl::Status saved = files_->WriteAtomically(path_, text);
+  if (!saved.ok()) {
+    spdlog::error("cannot keep the list of endpoints file={} error=\"{}\"", path_, saved.ToString());
+  }
+  return saved;
 }
 
 }  // namespace trivium

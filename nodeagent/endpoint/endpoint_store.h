@@ -17,6 +17,7 @@ class EndpointStore {
 
   // Empty if there is no file. kDataLoss if it is damaged.
   absl::StatusOr<v1::StoredEndpoints> Load();
+  // A failure is logged.
   absl::Status Save(const v1::StoredEndpoints& endpoints);
 
  private:

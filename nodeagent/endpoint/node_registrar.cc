@@ -43,7 +43,8 @@ void NodeRegistrar::Send() {
                    }
                    const std::string problem(reply.status().message());
                    if (problem != problem_ && !ControlClient::IsTransient(reply.status())) {
-                     spdlog::error("node {}: the control plane refuses it: {}", node_.name(), problem);
+                     spdlog::error("the control plane refuses this node node={} error=\"{}\"", node_.name(),
+                                   problem);
                    }
                    problem_ = problem;
                    executor_->PostAfter(backoff_.Next(), [this, watch = alive_.Watch()] {

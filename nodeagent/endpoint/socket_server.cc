@@ -80,7 +80,7 @@ struct SocketServer::State {
     const int fd = accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) return;
     if (connections.size() >= kMaxConnections) {
-      spdlog::warn("socket: more than {} connections: refused one", kMaxConnections);
+      spdlog::warn("socket: too many connections, refused one limit={}", kMaxConnections);
       close(fd);
       return;
     }
@@ -190,7 +190,7 @@ struct SocketServer::State {
         ids.push_back(id);
       }
       if (poll(polls.data(), polls.size(), -1) < 0 && errno != EINTR) {
-        spdlog::error("socket: poll: {}", strerror(errno));
+        spdlog::error("socket: cannot wait for callers error=\"{}\"", strerror(errno));
         return;
       }
       if (polls[1].revents != 0) TakeReplies();

@@ -42,7 +42,9 @@ void ClusterFeed::After(absl::Duration delay, std::function<void()> task) {
 
 void ClusterFeed::SetProblem(std::string problem) {
   if (problem == problem_) return;
-  if (!problem.empty()) spdlog::error("log of {}: {}", options_.cluster, problem);
+  if (!problem.empty())
+    spdlog::error("cannot follow a log cluster={} revision={} error=\"{}\"", options_.cluster,
+                  replica_.position().revision, problem);
   problem_ = std::move(problem);
   deps_.listener->OnState(this);
 }
@@ -56,7 +58,7 @@ void ClusterFeed::SetSynced() {
 void ClusterFeed::Load() {
   const Mirror before = replica_.mirror().Empty();
   if (const absl::Status status = copy_.Load(&replica_); !status.ok()) {
-    spdlog::error("durable copy of {}: {}", options_.cluster, status.ToString());
+    spdlog::error("a durable copy is of no use cluster={} error=\"{}\"", options_.cluster, status.ToString());
   }
   ReportAll(before, replica_.mirror(), replica_.position().revision);
 }
@@ -123,7 +125,8 @@ Replica::Outcome ClusterFeed::Take(const Batch& batch) {
   deps_.listener->OnMoved(this);
   if (copy_.WantsReplacing()) {
     if (const absl::Status status = copy_.Replace(replica_); !status.ok()) {
-      spdlog::warn("compacting the copy of {}: {}", options_.cluster, status.ToString());
+      spdlog::warn("cannot compact a durable copy cluster={} revision={} error=\"{}\"", options_.cluster,
+                   replica_.position().revision, status.ToString());
     }
   }
   return outcome;
@@ -138,7 +141,7 @@ void ClusterFeed::OnEnvelope(absl::string_view payload) {
   }
   if (!batch.ok()) {
     ++counters_.refused;
-    spdlog::warn("feed of {}: {}", options_.cluster, batch.status().ToString());
+    spdlog::warn("malformed batch cluster={} error=\"{}\"", options_.cluster, batch.status().ToString());
     return;
   }
   OnBatch(*std::move(batch));
@@ -244,8 +247,8 @@ void ClusterFeed::SendSync() {
 
 void ClusterFeed::RetrySync(absl::string_view why) {
   const absl::Duration delay = backoff_.Next();
-  spdlog::debug("catching up with {}: {}; again in {} ms", options_.cluster, std::string(why),
-                absl::ToInt64Milliseconds(delay));
+  spdlog::debug("catching up waits cluster={} revision={} again_in_ms={} error=\"{}\"", options_.cluster,
+                replica_.position().revision, absl::ToInt64Milliseconds(delay), std::string(why));
   fetch_ = nullptr;
   place_.Release();
   After(delay, [this] { EnterSync(); });
@@ -335,7 +338,7 @@ void ClusterFeed::LoadSnapshot(SnapshotFetch::Result fetched) {
     return RetrySync(status.message());
   }
   ++counters_.snapshots;
-  spdlog::info("took a snapshot of {}: epoch {} revision {}, {} objects", options_.cluster,
+  spdlog::info("took a snapshot cluster={} epoch={} revision={} objects={}", options_.cluster,
                replica_.position().epoch, replica_.position().revision, replica_.mirror().size());
   want_snapshot_ = false;
   SetProblem("");

@@ -47,7 +47,7 @@ absl::Status Inbox::Start() {
 
 void Inbox::OnBusState(Bus::State state) {
   connected_ = state == Bus::State::kConnected;
-  spdlog::info("nats: {}", connected_ ? "connected" : "disconnected");
+  spdlog::info("following the feed connected={}", connected_);
   if (!connected_) return;
   last_head_ = clock_->Monotonic();
   Flushed();
@@ -57,7 +57,7 @@ void Inbox::Flushed() {
   deps_.bus->FlushAsync(kFlushTimeout, deps_.executor, [this, alive = alive_.Watch()](absl::Status status) {
     if (alive.expired() || !connected_) return;
     if (!status.ok()) {
-      spdlog::warn("nats: flush: {}", status.ToString());
+      spdlog::warn("nats: cannot flush error=\"{}\"", status.ToString());
       deps_.executor->PostAfter(kWatchEvery, [this, watch = alive_.Watch()] {
         if (!watch.expired() && connected_) Flushed();
       });
@@ -126,7 +126,7 @@ void Inbox::SyncCopies() {
 void Inbox::Watch() {
   const absl::Duration now = clock_->Monotonic();
   if (connected_ && now - last_head_ > patience_) {
-    spdlog::warn("nats: no head for {} s: building a new connection", absl::ToInt64Seconds(patience_));
+    spdlog::warn("nats: no heads, building a new connection for_s={}", absl::ToInt64Seconds(patience_));
     last_head_ = now;
     patience_ = std::min(kMaxPatience, patience_ * 2);
     deps_.bus->Rebuild();

@@ -24,7 +24,7 @@ int Print(libbpf_print_level level, const char* format, va_list args) {
   } else if (level == LIBBPF_WARN) {
     std::string text(line);
     while (!text.empty() && text.back() == '\n') text.pop_back();
-    spdlog::warn("{}", text);
+    spdlog::warn("libbpf text=\"{}\"", text);
   }
   return length;
 }

@@ -54,7 +54,7 @@ void FlowLog::Add(const flow_event& event) {
     second_ = second;
     logged_ = 0;
   }
-  if (++logged_ <= kLoggedPerSecond) spdlog::info("flow {}", last_.back());
+  if (++logged_ <= kLoggedPerSecond) spdlog::info("flow event=\"{}\"", last_.back());
 }
 
 std::vector<std::string> FlowLog::Last(size_t limit) const {

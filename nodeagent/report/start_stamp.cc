@@ -15,7 +15,7 @@ int64_t MakeStartStamp(Files* files, const std::string& path, int64_t now_ms) {
   if (text.ok() && !absl::SimpleAtoi(*text, &last)) last = 0;
   const int64_t stamp = std::max(now_ms, last + 1);
   if (const absl::Status kept = files->WriteAtomically(path, absl::StrCat(stamp)); !kept.ok()) {
-    spdlog::warn("{}: {}", path, kept.ToString());
+    spdlog::warn("cannot keep the time of this start file={} error=\"{}\"", path, kept.ToString());
   }
   return stamp;
 }

@@ -18,8 +18,9 @@ MAY_INCLUDE = {
     "policy": ["base", "schema"],
     "bus": ["base", "schema"],
     "bpf": [],
-    "controlplane": ["base", "schema", "replica", "policy", "bus"],
-    "nodeagent": ["base", "schema", "replica", "policy", "bus", "bpf"],
+    "metrics": ["base"],
+    "controlplane": ["base", "schema", "replica", "policy", "bus", "metrics"],
+    "nodeagent": ["base", "schema", "replica", "policy", "bus", "bpf", "metrics"],
     "cli": ["base", "schema", "policy", "bus"],
 }
 
@@ -42,6 +43,7 @@ ONE_ROOM = {
     r"linux/(rt)?netlink\.h": "nodeagent/kernel/",
     r"openssl/.*": "cli/mesh/",
     r"zstd\.h": "schema/",
+    r"prometheus/.*": "metrics/",
     r"xxhash\.h": ("schema/", "controlplane/migrate/"),
     r"yaml-cpp/.*": ("policy/", "base/", "cli/", "controlplane/", "nodeagent/"),
 }
@@ -54,12 +56,17 @@ DRIVERS = {
     "bus/nats_link.cc": "replaces nats.c connections, which blocks, on a thread of its own",
     "controlplane/db/sql_pool.cc": "waits for libpq on threads of its own",
     "controlplane/db/sql_pool.h": "owns those threads",
+    "metrics/http_server.cc": "waits for scrapers on a thread of its own",
     "nodeagent/endpoint/socket_server.cc": "waits for callers of the Unix socket on a thread of its own",
 }
 DRIVER_CALL = re.compile(
     r"std::thread\b|std::this_thread|\bsleep\(|\busleep\(|\bnanosleep\(|sleep_for|sleep_until|absl::SleepFor"
     r"|absl::Now\(|std::chrono::\w+_clock|std::rand\(|\brand\(\)|std::random_device|\btime\(nullptr\)")
-PRODUCT = ("base", "schema", "replica", "policy", "bus", "controlplane", "nodeagent", "cli")
+# A log message is the same words each time, then key=value pairs (base/log.h).
+LOG_CALL = re.compile(r'spdlog::(?:trace|debug|info|warn|error)\(((?:\s*"(?:[^"\\]|\\.)*")+|\s*[^)\s])')
+LITERAL = re.compile(r'"((?:[^"\\]|\\.)*)"')
+LOG_MESSAGE = re.compile(r'[^={}]*(?: [a-z][a-z0-9_]*=(?:\{\}(?:/\{\})?|"\{\}"))*')
+PRODUCT = ("base", "schema", "replica", "policy", "bus", "metrics", "controlplane", "nodeagent", "cli")
 
 MAX_LINES = 600
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
@@ -95,6 +102,12 @@ def check_file(path, text):
             if name not in DRIVERS:
                 found.append((number, "threads, sleeps, clocks and random numbers come through base/; what cannot is "
                                       "listed in tests/arch with its reason"))
+    if source and room in PRODUCT and not test:
+        for call in LOG_CALL.finditer(text):
+            words = "".join(LITERAL.findall(call.group(1))).replace('\\"', '"')
+            if not call.group(1).strip().startswith('"') or not LOG_MESSAGE.fullmatch(words):
+                found.append((text.count("\n", 0, call.start()) + 1,
+                              "a log message is words, then key={} or key=\"{}\" pairs (base/log.h)"))
     if name in DRIVERS and driver_calls == 0:
         found.append((1, "is listed as a driver in tests/arch, and is none"))
     return found
@@ -136,6 +149,9 @@ def self_test():
         ("bus/x.cc", "  std::this_thread::yield();"),
         ("bus/nats_link.cc", "int no_thread_here;"),
         ("replica/x.cc", "int x;\n" * (MAX_LINES + 1)),
+        ("bus/x.cc", 'spdlog::info("took {} of cluster={}", 1, 2);'),
+        ("bus/x.cc", 'spdlog::warn(text);'),
+        ("bus/x.cc", 'spdlog::warn("no {}: "\n  "error=\\"{}\\"", a, b);'),
         ("docs/x.md", "pip install from pypi." + "org"),
     ]
     missed = [(name, text[:40]) for name, text in breaches if not check_file(Path(name), text)]
@@ -143,6 +159,8 @@ def self_test():
         ("nodeagent/kernel/x.cc", "#include <bpf/libbpf.h>"),
         ("bus/x_test.cc", "std::thread t;"),
         ("controlplane/db/sql_pool.cc", "std::thread t;"),
+        ("bus/x.cc", 'spdlog::warn("none is left, "\n  "why: error=\\"{}\\" at={}/{}", a, b, c);'),
+        ("bus/x.cc", 'spdlog::info("the bus is gone");'),
         ("bench/floor.cc", "#include <libpq-fe.h>"),
     ]
     wronged = [(name, check_file(Path(name), text)) for name, text in clean if check_file(Path(name), text)]
