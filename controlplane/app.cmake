@@ -1,6 +1,6 @@
 # The control plane process without its drivers (SQL, NATS): everything that tests run on fakes.
 trivium_library(controlplane
-  SOURCES app.cc cluster_service.cc config.cc start_steps.cc
+  SOURCES app.cc cluster_service.cc config.cc head_watch.cc start_steps.cc
           api/reader.cc api/server.cc api/waiter.cc
           identity/identity_keeper.cc identity/namespace_mover.cc
           liveness/detector.cc liveness/observer.cc
@@ -8,7 +8,7 @@ trivium_library(controlplane
           status/agent_table.cc
           sync/cluster_mirror.cc sync/follower.cc sync/mirrors.cc sync/snapshot_cache.cc sync/sync_server.cc
           writer/request_memory.cc writer/writer.cc
-  DEPS base schema replica policy store planner spdlog::spdlog)
+  DEPS base schema replica policy metrics store planner spdlog::spdlog)
 target_compile_definitions(controlplane PUBLIC TRIVIUM_VERSION="${PROJECT_VERSION}")
 
 trivium_binary(trivium-controlplane
@@ -25,5 +25,6 @@ trivium_test(writer_test LABEL unit
   DEPS controlplane fake_store)
 
 trivium_test(controlplane_test LABEL unit
-  SOURCES config_test.cc liveness/detector_test.cc sync/follower_test.cc sync/snapshot_cache_test.cc
+  SOURCES config_test.cc head_watch_test.cc liveness/detector_test.cc sync/follower_test.cc
+          sync/snapshot_cache_test.cc
   DEPS controlplane fake_bus fake_store)

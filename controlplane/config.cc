@@ -119,12 +119,15 @@ absl::StatusOr<ControlPlaneConfig> ControlPlaneConfig::Parse(absl::string_view t
                                                              const std::string& path) {
   TRIVIUM_ASSIGN_OR_RETURN(const YamlSection top, YamlSection::Parse(text, path));
   TRIVIUM_RETURN_IF_ERROR(top.Allow({"instance", "cluster", "cluster_id", "region", "address_space",
-                                     "pod_cidrs", "clusters", "nats", "sql", "log_level", "beacon_ms",
-                                     "identity_grace_s", "identities_ahead", "liveness_ms"}));
+                                     "pod_cidrs", "clusters", "nats", "sql", "log_level", "log_format",
+                                     "metrics", "beacon_ms", "identity_grace_s", "identities_ahead",
+                                     "liveness_ms"}));
   ControlPlaneConfig config;
   TRIVIUM_RETURN_IF_ERROR(NameAt(top, "instance", &config.instance));
   TRIVIUM_RETURN_IF_ERROR(ReadClusters(top, &config.clusters));
   TRIVIUM_RETURN_IF_ERROR(top.OptionalText("log_level", &config.log_level));
+  TRIVIUM_RETURN_IF_ERROR(top.OptionalText("log_format", &config.log_format));
+  TRIVIUM_RETURN_IF_ERROR(ReadMetricsSection(top, &config.metrics));
   TRIVIUM_RETURN_IF_ERROR(top.OptionalNumber("beacon_ms", 100, 10'000, &config.beacon_ms));
   TRIVIUM_RETURN_IF_ERROR(top.OptionalNumber("liveness_ms", 3000, 600'000, &config.liveness_ms));
   TRIVIUM_RETURN_IF_ERROR(top.OptionalNumber("identity_grace_s", 1, 7 * 86'400, &config.identity_grace_s));

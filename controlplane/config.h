@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "base/listen_address.h"
 #include "trivium/v1/objects.pb.h"
 
 namespace trivium {
@@ -40,6 +41,8 @@ struct ControlPlaneConfig {
   std::string sql_database;
   std::string sql_user;
   std::string log_level = "info";
+  std::string log_format = "text";
+  ListenAddress metrics{"127.0.0.1", 9460};
   uint64_t beacon_ms = 500;
   uint64_t liveness_ms = 5000;       // what dies is known to be dead after that time
   uint64_t identity_grace_s = 900;   // how long an identity without endpoints is kept

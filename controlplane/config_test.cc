@@ -38,6 +38,7 @@ TEST(ConfigTest, Whole) {
   EXPECT_EQ(config->nats.ca, "/etc/trivium/ca.crt");
   EXPECT_EQ(config->sql.key, "/y.key");
   EXPECT_EQ(config->beacon_ms, 500u);
+  EXPECT_EQ(config->metrics.ToString(), "127.0.0.1:9460");
 }
 
 TEST(ConfigTest, WhatIsWrongIsNamed) {
@@ -60,6 +61,8 @@ TEST(ConfigTest, WhatIsWrongIsNamed) {
   EXPECT_THAT(message("log_level: info", "liveness_ms: 5"), HasSubstr("liveness_ms"));
   EXPECT_THAT(message("log_level: info", "identity_grace_s: 0"), HasSubstr("identity_grace_s"));
   EXPECT_THAT(message("log_level: info", "identities_ahead: 5"), HasSubstr("identities_ahead"));
+  EXPECT_THAT(message("log_level: info", "metrics: {listen: here}"), HasSubstr("metrics.listen"));
+  EXPECT_THAT(message("log_level: info", "metrics: {listen: off}"), HasSubstr("fine"));
   EXPECT_THAT(message("user: trivium_writer", "user: trivium_writer, regions: [\"x\"]"),
               HasSubstr("<home>=<name>"));
   EXPECT_THAT(message("user: trivium_writer", "user: trivium_writer, regions: [\"1=aws\"]"),

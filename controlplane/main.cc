@@ -144,7 +144,7 @@ int Main(int argc, char** argv) {
   }
   const absl::StatusOr<ControlPlaneConfig> config = ReadConfig(path);
   absl::Status status = config.status();
-  if (status.ok()) status = InitLogging(config->instance, config->log_level);
+  if (status.ok()) status = InitLogging(config->instance, config->log_level, config->log_format);
   if (!status.ok()) {
     fprintf(stderr, "trivium-controlplane: %s\n", std::string(status.message()).c_str());
     return 2;

@@ -12,7 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "base/clock.h"
-#include "metrics/listen_address.h"
+#include "base/listen_address.h"
 
 namespace trivium {
 

@@ -8,7 +8,7 @@
 
 #include <string>
 
-#include "metrics/listen_address.h"
+#include "base/listen_address.h"
 
 namespace trivium {
 

@@ -4,9 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/files.h"
-#include "base/yaml_section.h"
 #include "metrics/exporter.h"
-#include "metrics/listen_address.h"
 
 namespace trivium {
 namespace {
@@ -55,34 +53,6 @@ TEST(MetricsProcess, HasWhatEveryClientLibraryHas) {
     EXPECT_THAT(text, HasSubstr(std::string("\n") + name + " "));
   }
   EXPECT_THAT(text, Not(HasSubstr("process_resident_memory_bytes 0\n")));
-}
-
-TEST(ListenAddress, IsNumericOrOff) {
-  for (const char* text : {"127.0.0.1:9460", "[::1]:0", "off", "0.0.0.0:65535"}) {
-    const absl::StatusOr<ListenAddress> parsed = ListenAddress::Parse(text);
-    ASSERT_TRUE(parsed.ok()) << text;
-    EXPECT_EQ(parsed->ToString(), text);
-  }
-  for (const char* text : {"", "9460", "localhost:9460", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536",
-                           "::1:9460", "[127.0.0.1]:1", "127.0.0.1:-1"}) {
-    EXPECT_THAT(std::string(ListenAddress::Parse(text).status().message()), HasSubstr("127.0.0.1:9460"))
-        << text;
-  }
-}
-
-TEST(ListenAddress, IsReadFromTheSectionMetrics) {
-  const auto read = [](const std::string& text, ListenAddress* out) {
-    return ReadMetricsSection(YamlSection::Parse(text, "f.yaml").value(), out);
-  };
-  ListenAddress address{"127.0.0.1", 7};
-  EXPECT_TRUE(read("x: 1", &address).ok());
-  EXPECT_EQ(address.ToString(), "127.0.0.1:7");
-  EXPECT_TRUE(read("metrics: {listen: \"[::1]:8\"}", &address).ok());
-  EXPECT_EQ(address.ToString(), "[::1]:8");
-  EXPECT_TRUE(read("metrics: {listen: off}", &address).ok());
-  EXPECT_TRUE(address.off());
-  EXPECT_THAT(std::string(read("metrics: {listen: all}", &address).message()), HasSubstr("metrics.listen"));
-  EXPECT_THAT(std::string(read("metrics: {port: 1}", &address).message()), HasSubstr("f.yaml:1"));
 }
 
 }  // namespace

@@ -23,8 +23,8 @@ trivium_library(agent
     endpoint/node_registrar.cc endpoint/socket_server.cc
     inbox/cluster_feed.cc inbox/inbox.cc inbox/snapshot_fetch.cc
     mirror/cluster_copy.cc mirror/frames.cc
-    report/enforcement.cc report/flow_log.cc report/map_text.cc report/start_stamp.cc
-  DEPS agent_pipeline replica)
+    report/agent_metrics.cc report/enforcement.cc report/flow_log.cc report/map_text.cc report/start_stamp.cc
+  DEPS agent_pipeline metrics replica)
 
 trivium_binary(trivium-agent
   SOURCES housekeeping.cc main.cc

@@ -200,6 +200,7 @@ void AgentApp::FlushAt(absl::Duration when) {
 void AgentApp::Flush() {
   flush_pending_ = false;
   if (follow_pending_) FollowClusters();
+  const absl::Duration began = deps_.clock->Monotonic();
   FlushReport report;
   if (MayWriteRemote()) {
     report = pipeline_.Flush(deps_.maps);
@@ -222,6 +223,10 @@ void AgentApp::Flush() {
   } else {
     ScheduleRetry();
   }
+  ++counters_.flushes;
+  counters_.map_updates += report.updates;
+  counters_.map_deletes += report.deletes;
+  counters_.flush_seconds.Add(absl::ToDoubleSeconds(deps_.clock->Monotonic() - began));
   last_flush_ = report;
   // A control plane that came back from a backup may not have this node any more.
   if (inbox_->Find(config_.cluster)->synced() && pipeline_.node_number() == 0) registrar_->Register();
@@ -267,12 +272,51 @@ void AgentApp::BookFlush(const FlushReport& report) {
       // Confirmed, the number could be given to others.
       enforced.problem = absl::StrCat("an endpoint of this node still uses retired identity ", retired[0]);
     } else {
-      if (enforced.epoch != held.epoch || enforced.revision != held.revision) WantReport();
-      enforced = {held.epoch, held.revision, ""};
+      if (enforced.epoch != held.epoch || enforced.revision != held.revision) BookEnforced(*feed, &enforced);
+      enforced.problem.clear();
       continue;
     }
     WantReport();
   }
+}
+
+void AgentApp::BookEnforced(const ClusterFeed& feed, Enforced* enforced) {
+  const Position& held = feed.replica().position();
+  enforced->epoch = held.epoch;
+  enforced->revision = held.revision;
+  spdlog::debug("enforced cluster={} epoch={} revision={}", feed.cluster(), held.epoch, held.revision);
+  // What was missed before the start says nothing of how fast changes come.
+  const int64_t newest = feed.counters().newest_change_us;
+  if (feed.synced() && newest > enforced->measured_us) {
+    enforced->lag = std::max(absl::ZeroDuration(), deps_.clock->Now() - absl::FromUnixMicros(newest));
+    counters_.lag_seconds.Add(absl::ToDoubleSeconds(enforced->lag));
+  }
+  enforced->measured_us = newest;
+  WantReport();
+}
+
+absl::Duration AgentApp::LagOf(const std::string& cluster) const {
+  const auto it = enforced_.find(cluster);
+  return it == enforced_.end() ? absl::ZeroDuration() : it->second.lag;
+}
+
+std::vector<std::string> AgentApp::NotReady() const {
+  std::vector<std::string> reasons;
+  if (!may_write_remote_) reasons.push_back("catching up: the maps are ahead of what this agent holds");
+  for (const auto& [name, feed] : inbox_->feeds()) {
+    if (!feed->problem().empty()) {
+      reasons.push_back(absl::StrCat("log of ", name, ": ", feed->problem()));
+    } else if (inbox_->connected() && !feed->synced()) {
+      reasons.push_back(absl::StrCat("log of ", name, ": not in sync yet"));
+    } else if (!inbox_->connected() && feed->replica().position().epoch == 0) {
+      reasons.push_back(absl::StrCat("log of ", name, ": not connected, and no copy to enforce"));
+    }
+  }
+  for (const MapProblem& problem : last_flush_.problems) {
+    reasons.push_back(absl::StrCat("map ", MapName(problem.map), ": ", problem.keys,
+                                   " entries not written: ", problem.status.message()));
+  }
+  return reasons;
 }
 
 void AgentApp::SetRoutes() {

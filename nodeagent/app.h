@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/executor.h"
 #include "base/files.h"
+#include "base/histogram.h"
 #include "base/random.h"
 #include "bus/bus.h"
 #include "nodeagent/config.h"
@@ -44,6 +45,16 @@ class AgentApp final : private FeedListener {
     std::function<v1::FlowsResult(size_t limit)> flows;
   };
 
+  struct Counters {
+    uint64_t flushes = 0;
+    uint64_t map_updates = 0;  // entries
+    uint64_t map_deletes = 0;
+    Histogram flush_seconds = Histogram::ForSeconds();
+    // From a change's acceptance by its control plane (whose clock is not this one) to the maps, while in
+    // sync.
+    Histogram lag_seconds = Histogram::ForSeconds();
+  };
+
   AgentApp(AgentConfig config, Deps deps);
   ~AgentApp() override;
   AgentApp(const AgentApp&) = delete;
@@ -59,15 +70,23 @@ class AgentApp final : private FeedListener {
   bool InSync() const;
   v1::AgentStatus Status() const;
   std::vector<std::string> Problems() const;
+  // Why it does not enforce what it should: neither in sync with all logs, nor, cut off, from its own copy.
+  std::vector<std::string> NotReady() const;
+  // Of the last revision of a cluster that came to stand in the maps, as lag_seconds; zero before the first.
+  absl::Duration LagOf(const std::string& cluster) const;
   const Pipeline& pipeline() const { return pipeline_; }
   const Inbox& inbox() const { return *inbox_; }
   const Enforcement& enforcement() const { return enforcement_; }
+  const EndpointManager& endpoints() const { return *endpoints_; }
+  const Counters& counters() const { return counters_; }
 
  private:
   struct Enforced {
     uint64_t epoch = 0;
     uint64_t revision = 0;
     std::string problem;
+    int64_t measured_us = 0;  // the change whose lag is known
+    absl::Duration lag;
   };
 
   void OnObject(ClusterFeed* feed, const ObjectChange& change) override;
@@ -81,6 +100,7 @@ class AgentApp final : private FeedListener {
   // Nothing that the maps hold is newer than what the mirrors hold: remote state may be written.
   bool MayWriteRemote();
   void BookFlush(const FlushReport& report);
+  void BookEnforced(const ClusterFeed& feed, Enforced* enforced);
   void SetRoutes();
   void ScheduleRetry();
   void FlushAt(absl::Duration when);
@@ -116,6 +136,7 @@ class AgentApp final : private FeedListener {
   Enforcement enforcement_;
   std::vector<v1::DropCount> drops_;  // as of the last second
   uint64_t report_sequence_ = 0;
+  Counters counters_;
   Alive alive_;
 };
 

@@ -54,7 +54,7 @@ absl::StatusOr<AgentConfig> AgentConfig::Parse(absl::string_view text, const std
   TRIVIUM_ASSIGN_OR_RETURN(const YamlSection top, YamlSection::Parse(text, path));
   TRIVIUM_RETURN_IF_ERROR(top.Allow({"cluster", "cluster_id", "node", "zone", "address_space", "underlay",
                                      "pod_cidrs", "inner_addresses", "state_dir", "socket", "pin_root",
-                                     "overlay", "maps", "nats", "log_level"}));
+                                     "overlay", "maps", "nats", "log_level", "log_format", "metrics"}));
   AgentConfig config;
   TRIVIUM_RETURN_IF_ERROR(ReadName(top, "cluster", &config.cluster));
   uint64_t id = 0;
@@ -81,6 +81,8 @@ absl::StatusOr<AgentConfig> AgentConfig::Parse(absl::string_view text, const std
   TRIVIUM_RETURN_IF_ERROR(top.OptionalFile("socket", &config.socket));
   TRIVIUM_RETURN_IF_ERROR(top.OptionalFile("pin_root", &config.pin_root));
   TRIVIUM_RETURN_IF_ERROR(top.OptionalText("log_level", &config.log_level));
+  TRIVIUM_RETURN_IF_ERROR(top.OptionalText("log_format", &config.log_format));
+  TRIVIUM_RETURN_IF_ERROR(ReadMetricsSection(top, &config.metrics));
 
   if (top.Has("overlay")) {
     TRIVIUM_ASSIGN_OR_RETURN(const YamlSection overlay, top.Section("overlay"));

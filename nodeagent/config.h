@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "base/listen_address.h"
 #include "trivium/v1/objects.pb.h"
 
 namespace trivium {
@@ -38,6 +39,8 @@ struct AgentConfig {
     std::string key;
   } nats;
   std::string log_level = "info";
+  std::string log_format = "text";
+  ListenAddress metrics{"127.0.0.1", 9461};
 
   // "<cluster>:node:<node>"
   std::string Principal() const;

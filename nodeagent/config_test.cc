@@ -26,6 +26,8 @@ overlay: {device: trivium0, port: 8473}
 maps: {ipcache: 2048, policy: 4096, conntrack: 8192}
 nats: {servers: ["tls://127.0.0.1:4222"], ca: ca.crt, cert: x.crt, key: x.key}
 log_level: debug
+log_format: json
+metrics: {listen: "0.0.0.0:1234"}
 )";
 
 TEST(AgentConfig, ReadsEverything) {
@@ -44,6 +46,8 @@ TEST(AgentConfig, ReadsEverything) {
   EXPECT_EQ(config->maps.policy, 4096u);
   EXPECT_EQ(config->nats.key, "/etc/trivium/x.key");
   EXPECT_EQ(config->log_level, "debug");
+  EXPECT_EQ(config->log_format, "json");
+  EXPECT_EQ(config->metrics.ToString(), "0.0.0.0:1234");
 }
 
 TEST(AgentConfig, MostIsOptional) {
@@ -58,6 +62,7 @@ nats: {servers: ["nats://h:1"]}
                                                                 "a.yaml");
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_EQ(config->socket, "/run/trivium/agent.sock");
+  EXPECT_EQ(config->metrics.ToString(), "127.0.0.1:9461");
   EXPECT_EQ(config->overlay_device, "trivium0");
   EXPECT_EQ(config->maps.ipcache, 524288u);
 }

@@ -18,6 +18,8 @@
 #include "base/random.h"
 #include "base/status.h"
 #include "bus/nats_bus.h"
+#include "metrics/exporter.h"
+#include "metrics/nats_metrics.h"
 #include "nodeagent/app.h"
 #include "nodeagent/config.h"
 #include "nodeagent/endpoint/socket_server.h"
@@ -27,11 +29,12 @@
 #include "nodeagent/kernel/kernel_device_io.h"
 #include "nodeagent/kernel/kernel_map_io.h"
 #include "nodeagent/kernel/overlay_device.h"
+#include "nodeagent/report/agent_metrics.h"
 
 namespace trivium {
 namespace {
 
-constexpr char kVersionText[] = "trivium-agent 0.1";
+constexpr char kVersion[] = "0.1";
 
 absl::StatusOr<AgentConfig> ReadConfig(const std::string& path) {
   TRIVIUM_ASSIGN_OR_RETURN(const std::string text, RealFiles()->Read(path));
@@ -96,9 +99,23 @@ struct Agent {
   std::unique_ptr<AgentApp> app;
   std::unique_ptr<FlowLog> flows;
   std::unique_ptr<Housekeeping> housekeeping;
+  std::unique_ptr<MetricsExporter> metrics;
 };
 
-absl::Status StartAgent(const AgentConfig& config, Executor* executor, Bus* bus, Agent* agent) {
+void ShowMetrics(const AgentConfig& config, Executor* executor, const NatsBus* bus, Agent* agent) {
+  MetricsExporter::Options options;
+  options.listen = config.metrics;
+  options.component = "agent";
+  options.version = kVersion;
+  agent->metrics = std::make_unique<MetricsExporter>(
+      options, executor, RealClock(), RealFiles(), [agent, bus](MetricsPage* page, NotReady* not_ready) {
+        *not_ready = agent->app->NotReady();
+        CollectAgent(*agent->app, agent->housekeeping->EventsLost(), page);
+        CollectNats(bus->counters(), agent->app->inbox().connected(), page);
+      });
+}
+
+absl::Status StartAgent(const AgentConfig& config, Executor* executor, NatsBus* bus, Agent* agent) {
   TRIVIUM_ASSIGN_OR_RETURN(agent->datapath, LoadDatapath(config));
   agent->maps = std::make_unique<KernelMapIo>(agent->datapath.get());
   TRIVIUM_ASSIGN_OR_RETURN(agent->devices, OpenDevices(config, agent->datapath.get()));
@@ -127,10 +144,12 @@ absl::Status StartAgent(const AgentConfig& config, Executor* executor, Bus* bus,
       RealClock(), [agent](uint32_t cookie) { return agent->app->pipeline().FindCookie(cookie); });
   TRIVIUM_ASSIGN_OR_RETURN(agent->housekeeping, Housekeeping::Start(agent->datapath.get(), executor,
                                                                     RealClock(), agent->flows.get()));
+  ShowMetrics(config, executor, bus, agent);
   return absl::OkStatus();
 }
 
 void StopAgent(Agent* agent) {
+  agent->metrics.reset();
   agent->housekeeping.reset();
   agent->app.reset();
   agent->flows.reset();
@@ -196,7 +215,7 @@ int Main(int argc, char** argv) {
   cli.add_flag("--cleanup", cleanup,
                "removes all that an agent with this configuration left on the node, and ends: pods lose "
                "their network");
-  cli.set_version_flag("--version", std::string(kVersionText));
+  cli.set_version_flag("--version", std::string("trivium-agent ") + kVersion);
   try {
     cli.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -204,7 +223,8 @@ int Main(int argc, char** argv) {
   }
   const absl::StatusOr<AgentConfig> config = ReadConfig(path);
   absl::Status status = config.status();
-  if (status.ok()) status = InitLogging(config->cluster + "/" + config->node, config->log_level);
+  if (status.ok())
+    status = InitLogging(config->cluster + "/" + config->node, config->log_level, config->log_format);
   if (!status.ok()) {
     fprintf(stderr, "trivium-agent: %s\n", std::string(status.message()).c_str());
     return 2;

@@ -127,6 +127,13 @@ YAML::Node NatsSection(const Maker& maker, const std::vector<NatsServerSpec>& se
   return nats;
 }
 
+// How its operator sees a daemon.
+void WriteWatching(const MeshSpec& mesh, const std::string& metrics, YAML::Node root) {
+  root["log_level"] = mesh.log_level;
+  if (mesh.log_format != "text") root["log_format"] = mesh.log_format;
+  if (!metrics.empty()) root["metrics"]["listen"] = metrics;
+}
+
 std::string Emit(const YAML::Node& node) {
   YAML::Emitter emitter;
   emitter << YAML::Comment("Written by `triviumctl mesh init`; change mesh.yaml and run it again.")
@@ -167,7 +174,7 @@ absl::Status WriteControlPlane(Maker* maker, const MeshSpec& mesh, const Cluster
   root["sql"]["ca"] = maker->Path("sql/ca.crt");
   root["sql"]["cert"] = maker->Path("sql/trivium_writer.crt");
   root["sql"]["key"] = maker->Path("sql/trivium_writer.key");
-  root["log_level"] = mesh.log_level;
+  WriteWatching(mesh, mesh.controlplane_metrics, root);
   return maker->Write(absl::StrCat("controlplane/", instance, ".yaml"), Emit(root));
 }
 
@@ -190,7 +197,7 @@ absl::Status WriteAgent(Maker* maker, const MeshSpec& mesh, const ClusterSpec& c
   root["pin_root"] = node.pin_root;
   // Edge servers alone: a slow agent on a publisher's server would slow everybody.
   root["nats"] = NatsSection(*maker, cluster.edges, principal);
-  root["log_level"] = mesh.log_level;
+  WriteWatching(mesh, mesh.agent_metrics, root);
   return maker->Write(absl::StrCat("agent/", cluster.name, "-", node.name, ".yaml"), Emit(root));
 }
 

@@ -122,6 +122,21 @@ TEST_F(MeshInitTest, HalfAnAuthorityIsRefused) {
   EXPECT_THAT(std::string(Init().status().message()), HasSubstr("only one of ca.crt and ca.key"));
 }
 
+TEST_F(MeshInitTest, SaysHowDaemonsAreWatchedIfTheSpecDoes) {
+  ASSERT_TRUE(Init().ok());
+  EXPECT_THAT(Read("controlplane/aws-cp1.yaml"), Not(HasSubstr("metrics")));
+  ASSERT_TRUE(RealFiles()
+                  ->WriteAtomically(folder_ + "/mesh.yaml",
+                                    std::string(kSpec) +
+                                        "log_format: json\n"
+                                        "metrics: {controlplane: \"127.0.0.1:0\", agent: off}\n")
+                  .ok());
+  ASSERT_TRUE(Init().ok());
+  EXPECT_THAT(Read("controlplane/aws-cp1.yaml"), HasSubstr("metrics:\n  listen: 127.0.0.1:0\n"));
+  EXPECT_THAT(Read("controlplane/aws-cp1.yaml"), HasSubstr("log_format: json"));
+  EXPECT_THAT(Read("agent/aws-n1.yaml"), HasSubstr("metrics:\n  listen: off\n"));
+}
+
 TEST(NatsConfig, ANodeMayActForItselfAlone) {
   const auto mesh = ParseMeshSpec(kSpec, "mesh.yaml");
   ASSERT_TRUE(mesh.ok()) << mesh.status();
@@ -183,6 +198,7 @@ TEST(MeshSpec, ErrorsNameTheLineAndTheKey) {
     text.replace(text.find(from), from.size(), to);
     return std::string(ParseMeshSpec(text, "mesh.yaml").status().message());
   };
+  EXPECT_THAT(error("mesh: demo", "mesh: demo\nmetrics: {agent: everywhere}"), HasSubstr("metrics.agent"));
   EXPECT_THAT(error("region: eu\n", "region: us\n"),
               HasSubstr("mesh.yaml:8: clusters[0].region \"us\" is not among"));
   EXPECT_THAT(error("name: n1", "name: n.1"), HasSubstr("nodes[0].name \"n.1\""));

@@ -4,6 +4,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
+#include "base/listen_address.h"
 #include "base/status.h"
 #include "base/yaml_section.h"
 #include "schema/subjects.h"
@@ -36,6 +37,13 @@ absl::Status Port(const YamlSection& section, const char* key, bool required, ui
                                    : section.OptionalNumber(key, 1, 65535, &port));
   *out = static_cast<uint16_t>(port);
   return absl::OkStatus();
+}
+
+absl::Status Address(const YamlSection& section, const char* key, std::string* out) {
+  if (!section.Has(key)) return absl::OkStatus();
+  TRIVIUM_RETURN_IF_ERROR(section.Text(key, out));
+  const absl::Status status = ListenAddress::Parse(*out).status();
+  return status.ok() ? status : section.Error(key, std::string(status.message()));
 }
 
 absl::Status ParseServers(const YamlSection& nats, const char* key, const std::string& prefix,
@@ -124,10 +132,18 @@ std::vector<const ClusterSpec*> MeshSpec::ServedBy(const std::string& instance) 
 
 absl::StatusOr<MeshSpec> ParseMeshSpec(absl::string_view text, const std::string& path) {
   TRIVIUM_ASSIGN_OR_RETURN(const YamlSection root, YamlSection::Parse(text, path));
-  TRIVIUM_RETURN_IF_ERROR(root.Allow({"mesh", "log_level", "regions", "sql", "clusters"}));
+  TRIVIUM_RETURN_IF_ERROR(
+      root.Allow({"mesh", "log_level", "log_format", "metrics", "regions", "sql", "clusters"}));
   MeshSpec spec;
   TRIVIUM_RETURN_IF_ERROR(TokenText(root, "mesh", &spec.name));
   TRIVIUM_RETURN_IF_ERROR(root.OptionalText("log_level", &spec.log_level));
+  TRIVIUM_RETURN_IF_ERROR(root.OptionalText("log_format", &spec.log_format));
+  if (root.Has("metrics")) {
+    TRIVIUM_ASSIGN_OR_RETURN(const YamlSection metrics, root.Section("metrics"));
+    TRIVIUM_RETURN_IF_ERROR(metrics.Allow({"controlplane", "agent"}));
+    TRIVIUM_RETURN_IF_ERROR(Address(metrics, "controlplane", &spec.controlplane_metrics));
+    TRIVIUM_RETURN_IF_ERROR(Address(metrics, "agent", &spec.agent_metrics));
+  }
   TRIVIUM_ASSIGN_OR_RETURN(const YamlSection sql, root.Section("sql"));
   TRIVIUM_RETURN_IF_ERROR(sql.Allow({"hosts", "database"}));
   TRIVIUM_RETURN_IF_ERROR(sql.TextList("hosts", &spec.sql_hosts));

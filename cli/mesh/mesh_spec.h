@@ -50,6 +50,10 @@ struct ClusterSpec {
 struct MeshSpec {
   std::string name;
   std::string log_level = "info";
+  std::string log_format = "text";
+  // Where each daemon serves its metrics; empty: where it does by itself (docs/metrics.md).
+  std::string controlplane_metrics;
+  std::string agent_metrics;
   std::vector<std::string> sql_hosts;  // host:port
   std::string sql_database = "trivium";
   std::vector<ClusterSpec> clusters;

@@ -98,6 +98,7 @@ void Follower::Need(absl::Duration wait) {
     // What was missing may have come, late: then nothing is early any more.
     const bool mended = mirror_->position().revision > revision && early_.empty() && claim_.epoch == 0;
     if (mended && wait > absl::ZeroDuration()) return;
+    ++counters_.gaps;
     Fire();
   });
 }
@@ -108,8 +109,8 @@ void Follower::Fire() {
       backoff_.Reset();
       return;
     }
-    spdlog::warn("cannot catch up from SQL cluster={} error=\"{}\"", mirror_->ref().name,
-                 std::string(status.message()));
+    spdlog::warn("cannot catch up from SQL cluster={} revision={} error=\"{}\"", mirror_->ref().name,
+                 mirror_->position().revision, std::string(status.message()));
     Need(backoff_.Next());
   });
 }
@@ -121,6 +122,7 @@ void Follower::CatchUp(Done done) {
 
 void Follower::Start() {
   fetching_ = true;
+  ++counters_.fetches;
   serving_ = std::exchange(waiting_, {});
   const Position held = mirror_->position();
   const Position claim = std::exchange(claim_, Position());
@@ -191,6 +193,7 @@ void Follower::TakeRows(const std::vector<LogRow>& rows) {
 }
 
 void Follower::ReadSnapshot() {
+  ++counters_.snapshots;
   store_->ReadSnapshot(mirror_->ref(), executor_,
                        [this, alive = alive_.Watch()](absl::StatusOr<v1::Snapshot> snapshot) {
                          if (alive.expired()) return;

@@ -32,6 +32,12 @@ class Follower {
     absl::Duration retry_cap = absl::Seconds(2);
   };
 
+  struct Counters {
+    uint64_t gaps = 0;       // something was missing and did not come by itself in time
+    uint64_t fetches = 0;    // rounds of reading SQL, for whatever reason
+    uint64_t snapshots = 0;  // of those, the ones that took a whole state
+  };
+
   // No pointer is owned; all outlive the follower.
   Follower(ClusterMirror* mirror, Store* store, Executor* executor, Random* random, Options options);
 
@@ -54,6 +60,8 @@ class Follower {
   // cluster: its own control plane does that) the follower waits for the new epoch.
   using RestoreHandler = std::function<void(Done done)>;
   void OnRestore(RestoreHandler handler) { on_restore_ = std::move(handler); }
+
+  const Counters& counters() const { return counters_; }
 
  private:
   static constexpr size_t kMaxEarly = 64;
@@ -88,6 +96,7 @@ class Follower {
   std::vector<Done> waiting_;        // for a fetch that has not begun
   std::vector<Done> serving_;        // by the running fetch
   std::map<uint64_t, Batch> early_;  // batches ahead of the mirror
+  Counters counters_;
   Executor::TimerId timer_ = Executor::kNoTimer;
   Alive alive_;
 };

@@ -37,6 +37,7 @@ struct Writer::Flight {
   std::vector<std::pair<ObjectKey, std::string>> manifests;
   std::vector<AuditRow> audit;
   CommitRequest request;  // for a commit
+  absl::Duration began;   // monotonic: its first attempt
 };
 
 Writer::Writer(ClusterMirror* mirror, Follower* follower, Store* store, Executor* executor, Clock* clock,
@@ -142,6 +143,7 @@ void Writer::Pump() {
     }
     if (flight->members.empty()) continue;
     if (!encoded.ok()) return Refuse(flight, encoded);
+    flight->began = clock_->Monotonic();
     return commit ? Commit(std::move(flight)) : Verify(std::move(flight));
   }
   busy_ = false;
@@ -239,6 +241,11 @@ void Writer::OnCommitted(const std::shared_ptr<Flight>& flight, const absl::Stat
   const Batch& batch = flight->request.batch;
   ++counters_.commits;
   counters_.changes += static_cast<uint64_t>(batch.changes.changes_size());
+  counters_.commit_seconds.Add(absl::ToDoubleSeconds(clock_->Monotonic() - flight->began));
+  counters_.batch_changes.Add(batch.changes.changes_size());
+  counters_.batch_requests.Add(static_cast<double>(flight->members.size()));
+  spdlog::debug("committed cluster={} epoch={} revision={} changes={} requests={}", batch.cluster,
+                batch.epoch, batch.revision, batch.changes.changes_size(), flight->members.size());
   const Replica::Outcome outcome = mirror_->Apply(batch);
   const bool in_step = outcome == Replica::Outcome::kApplied || outcome == Replica::Outcome::kIgnored;
   on_commit_(batch);

@@ -23,6 +23,7 @@
 #include "base/backoff.h"
 #include "base/clock.h"
 #include "base/executor.h"
+#include "base/histogram.h"
 #include "base/random.h"
 #include "controlplane/store/store.h"
 #include "controlplane/sync/cluster_mirror.h"
@@ -62,6 +63,9 @@ class Writer {
     uint64_t retries = 0;   // of a commit whose outcome was unknown
     uint64_t verified = 0;  // answers that needed no commit
     uint64_t refused_full = 0;
+    Histogram commit_seconds = Histogram::ForSeconds();  // from the first attempt to the answer
+    Histogram batch_changes = Histogram::ForSizes();     // of each commit
+    Histogram batch_requests = Histogram::ForSizes();
   };
 
   // `mirror` has an index; `follower` follows it. `on_commit` gets each batch after it is committed and
@@ -80,6 +84,7 @@ class Writer {
   RequestMemory* memory() { return &memory_; }
   const Counters& counters() const { return counters_; }
   size_t queued() const { return queue_.size(); }
+  size_t queued_bytes() const { return queue_bytes_; }
 
  private:
   struct Job {

@@ -54,6 +54,18 @@ TEST_F(WriterTest, WhatArrivesMeanwhileJoinsTheNextBatch) {
   ExpectSound(*one_);
 }
 
+TEST_F(WriterTest, CountsWhatItCommitsAndHowLongThatTakes) {
+  for (int i = 0; i < 100; ++i) Submit(one_.get(), "ns" + std::to_string(i));
+  EXPECT_EQ(one_->writer.queued_bytes(), 99u * 100);
+  Run();
+  EXPECT_EQ(one_->writer.queued_bytes(), 0u);
+  const Writer::Counters& counters = one_->writer.counters();
+  EXPECT_EQ(counters.commit_seconds.count(), 2u);
+  EXPECT_NEAR(counters.commit_seconds.sum(), 2 * 0.002, 0.001);
+  EXPECT_EQ(counters.batch_changes.sum(), 100);
+  EXPECT_EQ(counters.batch_requests.sum(), 100);
+}
+
 TEST_F(WriterTest, ABatchHasItsLimit) {
   for (int i = 0; i < 1100; ++i) Submit(one_.get(), "ns" + std::to_string(i));
   Run();

@@ -120,6 +120,11 @@ Replica::Outcome ClusterFeed::Take(const Batch& batch) {
   const Replica::Outcome outcome = replica_.Apply(batch, &changes);
   if (outcome != Replica::Outcome::kApplied) return outcome;
   ++counters_.applied;
+  if (batch.changes.changes_size() > 0) {
+    counters_.newest_change_us = batch.changes.changes(batch.changes.changes_size() - 1).time_us();
+  }
+  spdlog::debug("applied cluster={} epoch={} revision={} changes={}", options_.cluster, batch.epoch,
+                batch.revision, batch.changes.changes_size());
   SetProblem("");
   for (const Replica::Before& change : changes) Report(change);
   deps_.listener->OnMoved(this);
@@ -181,6 +186,10 @@ void ClusterFeed::DrainBuffer() {
 
 void ClusterFeed::OnHead(const v1::Head& head) {
   if (stopped_) return;
+  if (std::pair(head.epoch(), head.revision()) > std::pair(counters_.head_epoch, counters_.head_revision)) {
+    counters_.head_epoch = head.epoch();
+    counters_.head_revision = head.revision();
+  }
   switch (replica_.JudgeHead(head)) {
     case Replica::Outcome::kApplied:
       return SetSynced();

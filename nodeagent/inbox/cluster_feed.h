@@ -63,7 +63,10 @@ class ClusterFeed {
     uint64_t gaps = 0;
     uint64_t syncs = 0;
     uint64_t snapshots = 0;
-    uint64_t refused = 0;  // messages that are no batches
+    uint64_t refused = 0;     // messages that are no batches
+    uint64_t head_epoch = 0;  // of the newest head that somebody told
+    uint64_t head_revision = 0;
+    int64_t newest_change_us = 0;  // when the last applied change was accepted, Unix microseconds
   };
 
   ClusterFeed(Options options, Deps deps, SyncGate* gate);

@@ -18,7 +18,7 @@ MAY_INCLUDE = {
     "policy": ["base", "schema"],
     "bus": ["base", "schema"],
     "bpf": [],
-    "metrics": ["base"],
+    "metrics": ["base", "bus"],
     "controlplane": ["base", "schema", "replica", "policy", "bus", "metrics"],
     "nodeagent": ["base", "schema", "replica", "policy", "bus", "bpf", "metrics"],
     "cli": ["base", "schema", "policy", "bus"],

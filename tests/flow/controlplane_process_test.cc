@@ -76,8 +76,8 @@ class ControlPlaneProcessTest : public testing::Test {
         instance + ".yaml",
         absl::StrCat("instance: ", instance, "\ncluster: ", cluster, "\ncluster_id: ", cluster_id,
                      "\nregion: {name: eu-west-2, home: 1}\npod_cidrs: [", pod_cidr, "]\nnats: {servers: [\"",
-                     nats_.url(), "\"]}\nsql: {hosts: [\"", sql_.hosts[0].ToString(),
-                     "\"], database: ", sql_.database, ", user: ", sql_.user, "}\nlog_level: warn\n"));
+                     nats_.url(), "\"]}\nsql: {hosts: [\"", sql_.hosts[0].ToString(), "\"], database: ",
+                     sql_.database, ", user: ", sql_.user, "}\nlog_level: warn\nmetrics: {listen: off}\n"));
   }
 
   // Repeats the request, with its id, until somebody answers OK.

@@ -49,13 +49,14 @@ def wait_until(what, condition, timeout=30, interval=0.05):
 
 
 class Mesh:
-    def __init__(self, folder, name="tvm", clusters=None, build=None, log_level="info"):
+    def __init__(self, folder, name="tvm", clusters=None, build=None, log_level="info", metrics=None):
         clean_up(folder)
         self.run = Run(folder)
         self.name = name
         self.clusters = clusters or DEMO_CLUSTERS
         self.build = Path(build or ROOT / "build/dev")
         self.log_level = log_level
+        self.metrics = metrics or {"controlplane": "127.0.0.1:0", "agent": "127.0.0.1:0"}
         self.underlay = Underlay(self.run, name)
         self.made = self.run.folder / "mesh"  # what `triviumctl mesh init` wrote
         self.pin_root = Path(f"/sys/fs/bpf/trivium-{name}")
@@ -115,7 +116,7 @@ class Mesh:
                 "nodes": nodes, "operators": ["admin"],
             })
         spec = {
-            "mesh": self.name, "log_level": self.log_level,
+            "mesh": self.name, "log_level": self.log_level, "metrics": self.metrics,
             "regions": [{"name": c.region, "home": c.home} for c in self.clusters],
             "sql": {"hosts": [f"{self.underlay.address}:{self.sql_port}"], "database": "trivium"},
             "clusters": clusters,
