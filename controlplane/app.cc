@@ -2,8 +2,10 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "schema/subjects.h"
 
@@ -12,6 +14,9 @@ namespace {
 
 constexpr absl::Duration kFlushTimeout = absl::Seconds(2);
 constexpr absl::Duration kBusPatience = absl::Seconds(3);
+// For being ready.
+constexpr absl::Duration kMinSqlPatience = absl::Seconds(5);
+constexpr absl::Duration kMirrorPatience = absl::Seconds(2);
 
 std::vector<ClusterRef> RefsOf(const ControlPlaneConfig& config) {
   std::vector<ClusterRef> refs;
@@ -31,10 +36,11 @@ Publisher::Options PublisherOptionsOf(const ControlPlaneConfig& config) {
 
 App::App(const ControlPlaneConfig& config, const Drivers& drivers)
     : drivers_(drivers),
+      sql_patience_(std::max(kMinSqlPatience, 3 * absl::Milliseconds(config.beacon_ms))),
       mirrors_(RefsOf(config), drivers.store, drivers.executor, drivers.random, Follower::Options()),
       publisher_(
           drivers.bus, drivers.store, drivers.executor, PublisherOptionsOf(config),
-          [this] { return mirrors_.Homes(); }, [this](const v1::Heads& heads) { mirrors_.OnHeads(heads); }),
+          [this] { return mirrors_.Homes(); }, [this](const v1::Heads& heads) { OnHeads(heads); }),
       mesh_writer_(mirrors_.mesh(), mirrors_.mesh_follower(), drivers.store, drivers.executor, drivers.clock,
                    drivers.random, Writer::Options(),
                    [this](const Batch& batch) { publisher_.Publish(batch); }),
@@ -78,6 +84,7 @@ void App::ListenToFeed() {
   });
   drivers_.bus->WatchState(drivers_.executor, [this, alive = alive_.Watch()](Bus::State state) {
     if (alive.expired()) return;
+    connected_ = state == Bus::State::kConnected;
     for (const auto& cluster : clusters_) cluster->OnBus(state == Bus::State::kConnected);
     if (state == Bus::State::kConnected && !listening_) FlushFeed();
   });
@@ -124,6 +131,45 @@ void App::OnServing(ClusterService* cluster, const absl::Status& status) {
     publisher_.StartBeacons();
   }
   if (serving_ == clusters_.size()) start_.End(absl::OkStatus());
+}
+
+void App::OnHeads(const v1::Heads& heads) {
+  for (const v1::Head& head : heads.heads()) {
+    const Mirrors::Entry* entry = mirrors_.Find(head.cluster());
+    if (entry == nullptr) continue;
+    heads_.OnHead(head, entry->mirror->position(), drivers_.clock->Monotonic());
+  }
+  mirrors_.OnHeads(heads);
+}
+
+bool App::SqlUp() const {
+  const absl::Duration now = drivers_.clock->Monotonic();
+  return std::all_of(clusters_.begin(), clusters_.end(), [this, now](const auto& cluster) {
+    return heads_.SinceRead(cluster->name(), now) <= sql_patience_;
+  });
+}
+
+std::vector<std::string> App::NotReady() const {
+  const absl::Duration now = drivers_.clock->Monotonic();
+  std::vector<std::string> reasons;
+  if (!connected_) reasons.push_back("NATS: not connected");
+  for (const auto& cluster : clusters_) {
+    const std::string about = absl::StrCat("cluster ", cluster->name(), ": ");
+    const absl::Duration silence = heads_.SinceRead(cluster->name(), now);
+    if (!cluster->serving()) {
+      reasons.push_back(absl::StrCat(about, "starting, not serving yet"));
+    } else if (silence == absl::InfiniteDuration()) {
+      reasons.push_back(absl::StrCat(about, "SQL: no head read yet"));
+    } else if (silence > sql_patience_) {
+      reasons.push_back(absl::StrCat(about, "SQL: no head read for ", absl::ToInt64Seconds(silence), " s"));
+    }
+    const Position& held = cluster->mirror()->position();
+    if (heads_.BehindFor(cluster->name(), held, now) > kMirrorPatience) {
+      reasons.push_back(absl::StrCat(about, "the mirror is at revision ", held.revision, ", SQL at ",
+                                     heads_.Revision(cluster->name())));
+    }
+  }
+  return reasons;
 }
 
 void App::HandleRestore(ClusterMirror* mirror, Follower::Done done) {

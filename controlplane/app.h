@@ -16,6 +16,7 @@
 #include "controlplane/cluster_service.h"
 #include "controlplane/config.h"
 #include "controlplane/drivers.h"
+#include "controlplane/head_watch.h"
 #include "controlplane/publisher/publisher.h"
 #include "controlplane/start_steps.h"
 #include "controlplane/sync/mirrors.h"
@@ -50,6 +51,14 @@ class App {
   Writer* mesh_writer() { return &mesh_writer_; }
   SyncServer* sync() { return &sync_; }
   Publisher* publisher() { return &publisher_; }
+  const SnapshotCache& snapshots() const { return snapshots_; }
+  const HeadWatch& heads() const { return heads_; }
+
+  bool connected() const { return connected_; }
+  // Whether the heads of all served clusters were read from SQL within the last seconds.
+  bool SqlUp() const;
+  // Why it cannot be trusted with requests, for its operator; empty: it can.
+  std::vector<std::string> NotReady() const;
 
  private:
   void ListenToFeed();
@@ -57,16 +66,20 @@ class App {
   void OpenMesh();
   void StartClusters();
   void OnServing(ClusterService* cluster, const absl::Status& status);
+  void OnHeads(const v1::Heads& heads);
   void HandleRestore(ClusterMirror* mirror, Follower::Done done);
 
   const Drivers drivers_;
+  const absl::Duration sql_patience_;  // between two heads
   Mirrors mirrors_;
+  HeadWatch heads_;
   Publisher publisher_;
   Writer mesh_writer_;
   SnapshotCache snapshots_;
   SyncServer sync_;
   StartSteps start_;
   std::vector<std::unique_ptr<ClusterService>> clusters_;
+  bool connected_ = false;
   bool listening_ = false;  // the subscription to the feed stands, or the bus was waited for long enough
   size_t serving_ = 0;      // clusters
   Alive alive_;

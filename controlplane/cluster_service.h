@@ -53,6 +53,8 @@ class ClusterService {
   void OnBus(bool connected) { liveness_.OnBus(connected); }
   void OnBeacon(const v1::Heads& heads) { liveness_.OnBeacon(heads); }
 
+  // Whether it answers requests.
+  bool serving() const { return serving_; }
   const std::string& name() const { return cluster_.name; }
   // As whom it speaks: "<cluster>:cp:<instance>".
   Principal principal() const { return Principal{cluster_.name, "cp", instance_}; }

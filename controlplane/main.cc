@@ -21,10 +21,13 @@
 #include "controlplane/app.h"
 #include "controlplane/config.h"
 #include "controlplane/db/server_options.h"
+#include "controlplane/metrics.h"
 #include "controlplane/migrate/migrations.h"
 #include "controlplane/migrate/migrator.h"
 #include "controlplane/store/sql_store.h"
 #include "controlplane/version.h"
+#include "metrics/exporter.h"
+#include "metrics/nats_metrics.h"
 
 namespace trivium {
 namespace {
@@ -76,6 +79,21 @@ void AwaitEnd(const sigset_t& signals) {
   spdlog::info("leaving signal={}", signal);
 }
 
+std::unique_ptr<MetricsExporter> ShowMetrics(const ControlPlaneConfig& config, Executor* executor, App* app,
+                                             const SqlStore* store, const NatsBus* bus) {
+  MetricsExporter::Options options;
+  options.listen = config.metrics;
+  options.component = "controlplane";
+  options.version = kVersion;
+  return std::make_unique<MetricsExporter>(
+      options, executor, RealClock(), RealFiles(), [app, store, bus](MetricsPage* page, NotReady* not_ready) {
+        *not_ready = app->NotReady();
+        CollectControlPlane(app, absl::ToUnixMillis(RealClock()->Now()), page);
+        CollectSql(store->counters(), page);
+        CollectNats(bus->counters(), app->connected(), page);
+      });
+}
+
 absl::Status Serve(const ControlPlaneConfig& config, const sigset_t& signals) {
   TRIVIUM_ASSIGN_OR_RETURN(const SqlServerOptions server, SqlOptions(config));
   MigrateOptions migrate;
@@ -100,12 +118,14 @@ absl::Status Serve(const ControlPlaneConfig& config, const sigset_t& signals) {
   TRIVIUM_ASSIGN_OR_RETURN(std::unique_ptr<NatsBus> bus, NatsBus::Create(BusOptions(config)));
   std::unique_ptr<SqlStore> store;
   std::unique_ptr<App> app;
+  std::unique_ptr<MetricsExporter> metrics;
   absl::Status failure;
   std::atomic<bool> failed = false;
   executor.RunAndWait([&] {
     store = std::make_unique<SqlStore>(store_options, RealRandom());
     app = std::make_unique<App>(config,
                                 App::Drivers{store.get(), bus.get(), &executor, RealClock(), RealRandom()});
+    metrics = ShowMetrics(config, &executor, app.get(), store.get(), bus.get());
     app->Start([&](const absl::Status& status) {
       if (status.ok()) return;
       failure = status;
@@ -122,6 +142,7 @@ absl::Status Serve(const ControlPlaneConfig& config, const sigset_t& signals) {
     }
   }
   executor.RunAndWait([&] {
+    metrics.reset();
     app.reset();
     store.reset();
   });
