@@ -58,6 +58,7 @@ Writer::Writer(ClusterMirror* mirror, Follower* follower, Store* store, Executor
     } else {
       prev_batch_ = Id128();
       memory_.SetCompleteSince(clock_->Monotonic());
+      ++snapshots_;
     }
   });
 }
@@ -90,6 +91,7 @@ void Writer::Submit(Write write) {
                                 absl::StrCat("cluster ", mirror_->ref().name, " has ", queue_.size(),
                                              " requests waiting already: try again later")));
   }
+  job->unknown_at = snapshots_;
   if (!id.IsZero()) {
     open_.emplace(id, job);
     if (memory_.Known(id) || !memory_.Complete(clock_->Monotonic())) return LookUp(std::move(job));
@@ -106,6 +108,7 @@ void Writer::Enqueue(JobPtr job) {
 // Asks SQL what the request with this id was answered, if it was.
 void Writer::LookUp(JobPtr job) {
   ++looking_up_;
+  job->unknown_at = snapshots_;
   const bool known = memory_.Known(job->write.request_id);
   store_->FindRequest(
       mirror_->ref(), job->write.request_id, job->write.actor, executor_,
@@ -155,13 +158,15 @@ void Writer::PlanQueue(Draft* draft, Flight* flight) {
     const JobPtr job = queue_.front();
     if (job->alone && !flight->members.empty()) return;
     const bool expired = Expired(*job);
-    const bool done_elsewhere = memory_.Known(job->write.request_id);
-    if (!expired && !done_elsewhere && !PlanJob(job, draft, flight)) return;
+    // What a snapshot jumped over may have been this very request, done by another writer.
+    const bool jumped_over = job->unknown_at != snapshots_ && !job->write.request_id.IsZero();
+    const bool maybe_done = jumped_over || memory_.Known(job->write.request_id);
+    if (!expired && !maybe_done && !PlanJob(job, draft, flight)) return;
     queue_.pop_front();
     queue_bytes_ -= job->write.bytes;
     if (expired) {
       AnswerError(job, absl::DeadlineExceededError("too many requests before this one: nothing was written"));
-    } else if (done_elsewhere) {
+    } else if (maybe_done) {
       LookUp(job);
     }
     if (job->alone) return;

@@ -92,6 +92,7 @@ class Writer {
     std::vector<Answer> repetitions;  // the same request, received again meanwhile
     absl::Duration deadline;          // monotonic
     bool alone = false;               // committed by itself: a batch that held it was refused for good
+    uint64_t unknown_at = 0;          // snapshots_ when it was known not to have been done
   };
   using JobPtr = std::shared_ptr<Job>;
   // A planned request, waiting for its batch.
@@ -144,6 +145,7 @@ class Writer {
   bool busy_ = false;
   Id128 prev_batch_;  // of the mirror's present batch, as far as known
   RequestMemory memory_;
+  uint64_t snapshots_ = 0;  // that the mirror has taken
   Counters counters_;
   absl::AnyInvocable<void()> on_drained_;
   bool draining_ = false;

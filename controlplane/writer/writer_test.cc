@@ -254,6 +254,25 @@ TEST_F(WriterTest, ARepetitionOfWhatTheFeedBroughtIsNotDoneAgain) {
   EXPECT_EQ(Action(result), "created");
 }
 
+TEST_F(WriterTest, ARepetitionIsNotDoneAgainThoughASnapshotJumpedOverIt) {
+  const Id128 id{5, 5};
+  std::unique_ptr<Side> two = MakeSide();
+  Submit(one_.get(), "a", "v1", "alice", id);
+  Run();
+  Submit(one_.get(), "a", "v2", "bob");
+  Run();
+  one_->store.Compact(one_->mirror.ref(), 2, absl::InfinitePast(), &executor_,
+                      [](const absl::Status& status) { ASSERT_TRUE(status.ok()) << status; });
+  Run();
+  // It plans on what it holds, loses the race, and learns the rest from a snapshot.
+  const ResultPtr result = Submit(two.get(), "a", "v1", "alice", id);
+  Run();
+  EXPECT_EQ(two->writer.counters().lost_races, 1u);
+  EXPECT_EQ(result->answers, 1);
+  EXPECT_EQ(result->reply.revision(), 1u);
+  EXPECT_EQ(Rows().head.revision, 2u) << "done twice: it overwrote what came after it";
+}
+
 TEST_F(WriterTest, OneRequestAtTwoWritersAtOnceIsDoneOnce) {
   const Id128 id{5, 5};
   std::unique_ptr<Side> two = MakeSide();
