@@ -3,7 +3,7 @@ trivium_library(agent_world
   SOURCES agent_world.cc fake_control_plane.cc map_judge.cc
   DEPS agent fake_bus fake_node GTest::gtest)
 trivium_test(agent_endpoint_flow_test LABEL unit SOURCES agent_endpoint_test.cc DEPS agent_world)
-trivium_library(random_world_history SOURCES random_history.cc DEPS agent_world)
+trivium_library(random_world_history SOURCES random_history.cc DEPS agent_world made_up_policies)
 trivium_test(agent_history_flow_test LABEL unit SOURCES agent_history_test.cc DEPS random_world_history TIMEOUT 300)
 trivium_test(agent_crash_flow_test LABEL unit SOURCES agent_crash_test.cc DEPS random_world_history TIMEOUT 300)
 trivium_test(agent_fault_flow_test LABEL unit SOURCES agent_fault_test.cc DEPS random_world_history)

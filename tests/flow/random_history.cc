@@ -12,49 +12,10 @@
 #include "policy/selector.h"
 #include "schema/object.h"
 #include "tests/flow/map_judge.h"
+#include "tests/support/made_up_policies.h"
 
 namespace trivium {
 namespace {
-
-constexpr const char* kApps[] = {"db", "cart", "web", "pay"};
-
-std::string PolicyText(const std::string& name, const std::string& subject, uint32_t shape,
-                       const std::string& peer, uint32_t port) {
-  std::string text =
-      absl::StrCat("apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: ", name,
-                   ", namespace: shop}\nspec:\n  podSelector: {matchLabels: {app: ", subject, "}}\n");
-  const std::string clusters[] = {"aws", "gcp"};
-  switch (shape) {
-    case 0:  // nobody
-      return text + "  policyTypes: [Ingress, Egress]\n";
-    case 1:  // one peer of one cluster
-      return absl::StrCat(
-          text,
-          "  policyTypes: [Ingress]\n  ingress:\n  - from:\n    - podSelector: {matchLabels: {app: ", peer,
-          ", io.cilium.k8s.policy.cluster: ", clusters[port % 2],
-          "}}\n    ports: [{protocol: TCP, port: ", port, "}]\n");
-    case 2:  // everybody but one
-      return absl::StrCat(
-          text,
-          "  policyTypes: [Ingress, Egress]\n  ingress:\n  - from:\n    - podSelector: {matchExpressions: "
-          "[{key: app, operator: NotIn, values: [",
-          peer, "]}, {key: io.cilium.k8s.policy.cluster, operator: Exists}]}\n  egress: [{}]\n");
-    case 3:  // addresses outside, with a hole
-      return absl::StrCat(text,
-                          "  policyTypes: [Ingress, Egress]\n  ingress:\n  - from:\n    - ipBlock: {cidr: "
-                          "192.0.2.0/24, except: "
-                          "[192.0.2.64/26]}\n  egress:\n  - to:\n    - ipBlock: {cidr: 0.0.0.0/0, except: "
-                          "[192.0.2.0/25]}\n    "
-                          "ports: [{protocol: TCP, port: ",
-                          port, ", endPort: ", port + 100, "}]\n");
-    default:  // a pod network named by address: selects no pod
-      return absl::StrCat(
-          text,
-          "  policyTypes: [Ingress]\n  ingress:\n  - from: [{ipBlock: {cidr: 10.2.0.0/17}}]\n  - from:\n    "
-          "- podSelector: {matchLabels: {app: ",
-          peer, "}}\n");
-  }
-}
 
 v1::Object Deletion(const v1::Object& object) { return object; }
 
@@ -63,7 +24,7 @@ v1::Object Deletion(const v1::Object& object) { return object; }
 WorldChange RandomHistory::AddIdentity() {
   const bool own = Roll(2) == 0;
   const uint32_t id = (own ? 50000 : 60000) + next_++;
-  std::map<std::string, std::string> labels{{"app", kApps[Roll(4)]}};
+  std::map<std::string, std::string> labels{{"app", kMadeUpApps[Roll(4)]}};
   if (Roll(3) == 0) labels["tier"] = absl::StrCat(Roll(3));
   const v1::Object object = IdentityObject(own ? "aws" : "gcp", id, labels);
   identities_[id] = {object, own};
@@ -86,15 +47,14 @@ WorldChange RandomHistory::AddEndpoint() {
 }
 
 WorldChange RandomHistory::ChangePolicy() {
-  const std::string name = absl::StrCat("p", Roll(5));
-  if (policies_.contains(name) && Roll(3) == 0) {
-    WorldChange change{true, true, policies_[name]};
-    policies_.erase(name);
+  const uint32_t number = Roll(kMadeUpNames);
+  if (policies_.contains(number) && Roll(3) == 0) {
+    WorldChange change{true, true, policies_[number]};
+    policies_.erase(number);
     return change;
   }
-  const uint32_t ports[] = {80, 443, 5432};
-  policies_[name] = PolicyObject(PolicyText(name, kApps[Roll(3)], Roll(5), kApps[Roll(4)], ports[Roll(3)]));
-  return {true, false, policies_[name]};
+  policies_[number] = PolicyObject(MadeUpManifest(number, Roll(1 << 20), {"aws", "gcp"}));
+  return {true, false, policies_[number]};
 }
 
 WorldChange RandomHistory::ChangeNode() {
@@ -184,6 +144,10 @@ Verdicts SampleFlows(const AgentWorld& world, const std::vector<std::string>& lo
   for (const auto& [key, stored] : world.aws.mirror().All(v1::KIND_POLICY)) {
     policies.push_back(&stored.object->policy());
   }
+  std::vector<const v1::CidrGroup*> groups;
+  for (const auto& [key, stored] : world.aws.mirror().All(v1::KIND_CIDR_GROUP)) {
+    groups.push_back(&stored.object->cidr_group());
+  }
   std::map<std::string, const v1::Identity*> owners;
   for (const FakeControlPlane* cp : {&world.aws, &world.gcp}) {
     for (const auto& [key, stored] : cp->mirror().All(v1::KIND_ENDPOINT)) {
@@ -213,8 +177,8 @@ Verdicts SampleFlows(const AgentWorld& world, const std::vector<std::string>& lo
     for (const uint32_t direction : {0u, 1u}) {
       std::shared_ptr<const policy::RuleSet> rules;
       if (with_policy && subject != owners.end()) {
-        rules = policy::RuleSet::Build(*subject->second,
-                                       direction == 0 ? v1::Rule::INGRESS : v1::Rule::EGRESS, policies);
+        rules = policy::RuleSet::Build(
+            *subject->second, direction == 0 ? v1::Rule::INGRESS : v1::Rule::EGRESS, policies, groups);
       }
       for (const Remote& remote : remotes) {
         for (const uint16_t port : {80, 443, 5432, 5500}) {

@@ -1,5 +1,5 @@
-// Made-up histories of the mesh as an agent meets them: nodes, identities, endpoints and policies come,
-// change and go.
+// Made-up histories of the mesh as an agent meets them: nodes, identities, endpoints, policies and CIDR
+// groups come, change and go.
 #pragma once
 
 #include <map>
@@ -40,7 +40,7 @@ class RandomHistory {
   uint32_t next_ = 1;
   std::map<uint32_t, std::pair<v1::Object, bool>> identities_;
   std::map<uint64_t, Live> endpoints_;
-  std::map<std::string, v1::Object> policies_;
+  std::map<uint32_t, v1::Object> policies_;  // and CIDR groups, by MadeUpNameOf's number
   std::map<std::string, v1::Object> nodes_;
 };
 
