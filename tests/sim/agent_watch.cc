@@ -13,6 +13,7 @@ namespace {
 
 constexpr size_t kMaxSince = 200;
 constexpr size_t kMaxMixes = 3000;
+constexpr int kLately = 8;  // revisions
 constexpr uint16_t kPorts[] = {80, 443, 5432, 5500};
 
 std::string Describe(const Vector& vector) {
@@ -131,6 +132,17 @@ bool AgentWatch::NewEpoch(const Vector* now) const {
   return false;
 }
 
+bool AgentWatch::HomelessLately(const LocalPod& pod) const {
+  const Record* record = history_->head(site_->config().cluster);
+  for (int i = 0; i < kLately && record != nullptr; ++i, record = record->prev) {
+    if (!record->state->contains({v1::KIND_NAMESPACE, pod.ns}) ||
+        !record->state->contains({v1::KIND_NODE, site_->config().node})) {
+      return true;
+    }
+  }
+  return false;
+}
+
 std::string AgentWatch::Explain(const Flow& flow) const {
   std::string text = absl::StrCat(" [remote identity in the maps ", IdentityOf(*site_->maps(), flow.remote));
   for (const LocalPod& pod : cni_->pods()) {
@@ -161,14 +173,16 @@ std::string AgentWatch::Check(const Flow& flow, const Vector* now) {
                         now == nullptr ? "" : absl::StrCat(", now ", Describe(*now)), ")", Explain(flow));
   }
   if (allows || (may & kMayDeny) != 0 || site_->trouble) return "";
-  // An address that passes from one identity to another leads nowhere for the time of one flush, so that the
-  // old one is not judged by the new policy. A restore may do that to an identity's number too.
+  // An address that passes from one identity to another, or from outside into a cluster that has just joined,
+  // leads nowhere for the time of one flush, so that the old one is not judged by the new policy. A restore
+  // may do that to an identity's number too.
   if (judged == MapVerdict::kUnknownPod && Passes(flow.remote, now)) return "";
   if (judged == MapVerdict::kUnknownIdentity && NewEpoch(now)) return "";
   if (judged == MapVerdict::kClosed || judged == MapVerdict::kNoEndpoint) {
     for (const LocalPod& pod : cni_->pods()) {
       const bool opened = std::find(opened_.begin(), opened_.end(), pod.uid) != opened_.end();
-      if (pod.ip == flow.local && (!opened || !cni_->Acknowledged(pod.uid))) return "";
+      if (pod.ip != flow.local) continue;
+      if (!opened || !cni_->Acknowledged(pod.uid) || HomelessLately(pod)) return "";
     }
   }
   return absl::StrCat(site_->name(), ": ", flow.ToString(), " is denied (", static_cast<int>(judged),

@@ -66,6 +66,8 @@ absl::string_view NameOf(Point point) {
       return "store: old backup restored";
     case Point::kCompaction:
       return "store: log compacted";
+    case Point::kCompactedPastReader:
+      return "store: log compacted past who follows it";
     case Point::kCopyLost:
       return "durable copy lost";
     case Point::kCopyTorn:
@@ -80,6 +82,12 @@ absl::string_view NameOf(Point point) {
       return "map write failed";
     case Point::kMapFull:
       return "map full";
+    case Point::kNodeDeleted:
+      return "node deleted while it runs";
+    case Point::kNamespaceDeleted:
+      return "namespace deleted with pods in it";
+    case Point::kPodRelabelled:
+      return "running pod relabelled";
     case Point::kCount:
       break;
   }

@@ -42,6 +42,7 @@ enum class Point {
   kCommitRaceLost,
   kRestoreOfBackup,
   kCompaction,
+  kCompactedPastReader,
   kCopyLost,
   kCopyTorn,
   kCopyOld,
@@ -49,6 +50,9 @@ enum class Point {
   kFileAppendTorn,
   kMapWriteFailed,
   kMapFull,
+  kNodeDeleted,
+  kNamespaceDeleted,
+  kPodRelabelled,
   kCount,
 };
 inline constexpr size_t kPoints = static_cast<size_t>(Point::kCount);

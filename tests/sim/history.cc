@@ -117,16 +117,36 @@ std::string History::OnHead(const FakeDatabase::ClusterRows& rows, const CommitR
     problem =
         absl::StrCat("the objects of ", Text(rows.name, record.at), " are not those that its log makes");
   }
-  heads_[rows.name] = Keep(std::move(record));
+  const Record* kept = Keep(std::move(record));
+  for (const Id128& id : kept->requests) {
+    const auto [it, added] = answered_[rows.name].emplace(id, kept);
+    if (added || it->second == kept) continue;
+    problem = absl::StrCat("request ", id.ToHex(), " was applied twice: at ", Text(rows.name, it->second->at),
+                           " and ", Text(rows.name, kept->at));
+  }
+  heads_[rows.name] = kept;
   return problem;
 }
 
 void History::OnRestore(const FakeDatabase::Rows& rows) {
+  heads_.clear();
+  answered_.clear();
   for (const auto& [id, cluster] : rows) {
     const Record* record =
         Find(cluster.name, {cluster.head.epoch, cluster.head.revision, cluster.head.last_batch});
     heads_[cluster.name] = record;
+    auto& answered = answered_[cluster.name];
+    for (; record != nullptr; record = record->prev) {
+      for (const Id128& request : record->requests) answered.emplace(request, record);
+    }
   }
+}
+
+const Record* History::Answered(const std::string& cluster, const Id128& request) const {
+  const auto log = answered_.find(cluster);
+  if (log == answered_.end()) return nullptr;
+  const auto it = log->second.find(request);
+  return it == log->second.end() ? nullptr : it->second;
 }
 
 const Record* History::Find(const std::string& cluster, const Position& at) const {

@@ -34,7 +34,7 @@ struct Record {
 class History {
  public:
   // Takes down what the database tells (FakeDatabase::SetObserver). The text says what is wrong with it, if
-  // anything is: a hole, a broken chain, a digest that is not the state's.
+  // anything is: a hole, a broken chain, a digest that is not the state's, a request that was applied before.
   std::string OnHead(const FakeDatabase::ClusterRows& rows, const CommitRequest* request);
   // The database is as it was: heads are records of old again.
   void OnRestore(const FakeDatabase::Rows& rows);
@@ -42,6 +42,8 @@ class History {
   // Null: never committed.
   const Record* Find(const std::string& cluster, const Position& at) const;
   const Record* head(const std::string& cluster) const;
+  // The revision of today's history that answered this request; null: none.
+  const Record* Answered(const std::string& cluster, const Id128& request) const;
   // Empty, or why this mirror is no state that the cluster ever had. `deep` compares contents too.
   std::string Judge(const Replica& replica, bool remote, bool deep) const;
   size_t size() const { return records_.size(); }
@@ -52,6 +54,8 @@ class History {
   using Place = std::tuple<std::string, uint64_t, uint64_t, Id128>;
   std::map<Place, std::unique_ptr<const Record>> records_;
   std::map<std::string, const Record*> heads_;
+  // What each log answers now, as far as it was not restored away.
+  std::map<std::string, absl::flat_hash_map<Id128, const Record*>> answered_;
 };
 
 // Over content.

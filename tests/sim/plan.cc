@@ -4,7 +4,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "nodeagent/reconcile/map_io.h"
 #include "tests/sim/scheduler.h"
+#include "tests/support/made_up_policies.h"
 
 namespace trivium::sim {
 namespace {
@@ -19,8 +21,12 @@ const char* NameOf(Event::Kind kind) {
       return "label-namespace";
     case Event::kDeleteNamespace:
       return "delete-namespace";
+    case Event::kDeleteNode:
+      return "delete-node";
     case Event::kAddPod:
       return "add-pod";
+    case Event::kRelabelPod:
+      return "relabel-pod";
     case Event::kDeletePod:
       return "delete-pod";
     case Event::kCompact:
@@ -130,7 +136,7 @@ Event Fault(Event::Kind kind, const Shape& shape, SimRandom* random) {
       break;
     case Event::kMapFull:
       event.a = agent;
-      event.b = static_cast<uint32_t>(random->Below(9));
+      event.b = static_cast<uint32_t>(random->Below(kMapCount));
       event.c = static_cast<uint32_t>(random->Below(3));
       break;
     case Event::kSlowReader:
@@ -145,17 +151,23 @@ Event Fault(Event::Kind kind, const Shape& shape, SimRandom* random) {
 Event Work(const Shape& shape, SimRandom* random) {
   Event event;
   event.a = static_cast<uint32_t>(random->Below(kClusters));
-  switch (random->Below(12)) {
+  const auto pod = [&](Event::Kind kind) {
+    event.kind = kind;
+    event.a = static_cast<uint32_t>(random->Below(shape.agent_count()));
+    event.b = static_cast<uint32_t>(random->Below(shape.slots));
+    event.c = static_cast<uint32_t>(random->Below(1 << 16));
+  };
+  switch (random->Below(14)) {
     case 0:
     case 1:
     case 2:
       event.kind = Event::kApplyPolicy;
-      event.b = static_cast<uint32_t>(random->Below(4));
-      event.c = static_cast<uint32_t>(random->Below(1 << 16));
+      event.b = static_cast<uint32_t>(random->Below(kMadeUpNames));
+      event.c = static_cast<uint32_t>(random->Below(1 << 20));
       break;
     case 3:
       event.kind = Event::kDeletePolicy;
-      event.b = static_cast<uint32_t>(random->Below(4));
+      event.b = static_cast<uint32_t>(random->Below(kMadeUpNames));
       break;
     case 4:
       event.kind = Event::kLabelNamespace;
@@ -163,21 +175,27 @@ Event Work(const Shape& shape, SimRandom* random) {
       event.c = static_cast<uint32_t>(random->Below(3));
       break;
     case 5:
-      event.kind = random->Chance(0.2) ? Event::kDeleteNamespace : Event::kCompact;
-      event.a = static_cast<uint32_t>(random->Below(kClusters + (event.kind == Event::kCompact ? 1 : 0)));
-      event.b = 1;
+      event.kind = Event::kCompact;
+      event.a = static_cast<uint32_t>(random->Below(kClusters + 1));
+      if (random->Chance(0.5)) break;
+      if (random->Chance(0.5)) {
+        event.kind = Event::kDeleteNode;
+        event.a = static_cast<uint32_t>(random->Below(shape.agent_count()));
+      } else {
+        event.kind = Event::kDeleteNamespace;
+        event.a = static_cast<uint32_t>(random->Below(kClusters));
+        event.b = random->Chance(0.8) ? 1 : 0;
+      }
       break;
     case 6:
     case 7:
-      event.kind = Event::kDeletePod;
-      event.a = static_cast<uint32_t>(random->Below(shape.agent_count()));
-      event.b = static_cast<uint32_t>(random->Below(shape.slots));
+      pod(Event::kDeletePod);
+      break;
+    case 8:
+      pod(Event::kRelabelPod);
       break;
     default:
-      event.kind = Event::kAddPod;
-      event.a = static_cast<uint32_t>(random->Below(shape.agent_count()));
-      event.b = static_cast<uint32_t>(random->Below(shape.slots));
-      event.c = static_cast<uint32_t>(random->Below(1 << 10));
+      pod(Event::kAddPod);
       break;
   }
   return event;

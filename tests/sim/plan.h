@@ -12,11 +12,13 @@ namespace trivium::sim {
 struct Event {
   enum Kind {
     // The workload.
-    kApplyPolicy,      // a: cluster, b: name, c: shape
-    kDeletePolicy,     // a: cluster, b: name
+    kApplyPolicy,      // a: cluster, b: number (made_up_policies.h), c: shape
+    kDeletePolicy,     // a: cluster, b: number
     kLabelNamespace,   // a: cluster, b: namespace, c: labels
-    kDeleteNamespace,  // a: cluster, b: namespace
-    kAddPod,           // a: agent, b: slot, c: labels
+    kDeleteNamespace,  // a: cluster, b: namespace, with whatever is in it
+    kDeleteNode,       // a: agent, which runs on
+    kAddPod,           // a: agent, b: slot, c: labels and the like
+    kRelabelPod,       // a: agent, b: slot, c: labels and the like
     kDeletePod,        // a: agent, b: slot
     kCompact,          // a: cluster (0: the mesh)
     kBackup,

@@ -68,6 +68,8 @@ ControlPlaneSite::ControlPlaneSite(Surroundings* around, uint32_t process, uint3
                                     0,
                                     {Network(Address(10, cluster + 1, 0, 0), 16)}}};
   config_.beacon_ms = 1000;
+  // In some worlds an identity that nobody has goes at once.
+  if (SimRandom(around->seed, "identity grace").Below(4) == 0) config_.identity_grace_s = 1;
 }
 
 void ControlPlaneSite::DoStart() {
@@ -127,6 +129,10 @@ void AgentSite::MakeMaps() {
     if (maps_fail == 0 || !luck_.Chance(maps_fail)) return false;
     around_->coverage->Hit(Point::kMapWriteFailed);
     return trouble = true;
+  });
+  maps_->SetOnFull([this](MapId) {
+    around_->coverage->Hit(Point::kMapFull);
+    trouble = true;
   });
   maps_->SetObserver([this](const FakeMapIo::Write& write) {
     around_->scheduler->Note(HashOf(write.key, HashOf(write.value)));

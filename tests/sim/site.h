@@ -118,8 +118,7 @@ class AgentSite final : public Site {
   static constexpr size_t kMapCapacity = 4096;
   double maps_fail = 0;     // share of map writes that fail
   bool files_fail = false;  // its disk takes nothing
-  bool full = false;        // one of its maps takes hardly anything
-  bool trouble = false;     // a map write has failed since somebody cleared this
+  bool trouble = false;     // a map write has failed, or found no room, since somebody cleared this
   std::function<void(const FakeMapIo::Write&)> on_map_write;
 
  private:

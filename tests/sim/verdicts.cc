@@ -22,6 +22,20 @@ const v1::Identity* Reserved(uint32_t id) {
   return nullptr;
 }
 
+bool HasLook(const v1::Identity& identity, const std::string& ns, const PodLook& look) {
+  const auto label = [&identity](absl::string_view key) {
+    for (const v1::Label& each : identity.labels()) {
+      if (each.key() == key) return each.value();
+    }
+    return std::string();
+  };
+  const uint32_t port = identity.named_ports().empty() ? 0 : identity.named_ports(0).port();
+  return policy::PodLabelsOf(identity) == look.labels && label(policy::kNamespaceLabel) == ns &&
+         label(policy::kServiceAccountLabel) ==
+             (look.service_account.empty() ? "default" : look.service_account) &&
+         port == look.named_port;
+}
+
 }  // namespace
 
 std::string Flow::ToString() const {
@@ -58,6 +72,9 @@ Verdicts::Resolved& Verdicts::Resolve(const Vector& vector) {
         case v1::KIND_POLICY:
           if (own) out.policies.push_back(&object->policy());
           break;
+        case v1::KIND_CIDR_GROUP:
+          if (own) out.groups.push_back(&object->cidr_group());
+          break;
         case v1::KIND_IDENTITY:
           if (own) out.identities.push_back(&object->identity());
           break;
@@ -84,7 +101,7 @@ bool Verdicts::Allows(Resolved* resolved, const v1::Identity* subject, const Flo
   auto& rules = resolved->rule_sets[{subject, flow.direction}];
   if (rules == nullptr) {
     rules = policy::RuleSet::Build(*subject, flow.direction == 0 ? v1::Rule::INGRESS : v1::Rule::EGRESS,
-                                   resolved->policies);
+                                   resolved->policies, resolved->groups);
   }
   const v1::Cidr host = policy::HostPrefix(flow.remote);
   policy::PeerRef peer;
@@ -93,9 +110,7 @@ bool Verdicts::Allows(Resolved* resolved, const v1::Identity* subject, const Flo
   } else if (const auto node = resolved->nodes.find(flow.remote); node != resolved->nodes.end()) {
     peer.identity = Reserved(node->second);
   } else {
-    for (const v1::Cidr& network : resolved->networks) {
-      if (policy::Covers(network, host)) return false;  // a pod that nobody has told of
-    }
+    if (IsPodNetwork(*resolved, flow.remote)) return false;  // a pod that nobody has told of
     peer.prefix = &host;
   }
   return rules->Decide(peer, v1::PROTOCOL_TCP, flow.port).verdict == policy::Verdict::kAllow;
@@ -103,8 +118,15 @@ bool Verdicts::Allows(Resolved* resolved, const v1::Identity* subject, const Flo
 
 uint32_t Verdicts::OwnerOf(const Vector& vector, const std::string& ip) {
   const Resolved& resolved = Resolve(vector);
-  const auto owner = resolved.owners.find(ip);
-  return owner == resolved.owners.end() ? 0 : owner->second->id();
+  if (const auto owner = resolved.owners.find(ip); owner != resolved.owners.end()) return owner->second->id();
+  if (const auto node = resolved.nodes.find(ip); node != resolved.nodes.end()) return node->second;
+  return IsPodNetwork(resolved, ip) ? 0 : IDENTITY_WORLD;
+}
+
+bool Verdicts::IsPodNetwork(const Resolved& resolved, const std::string& ip) {
+  const v1::Cidr host = policy::HostPrefix(ip);
+  return std::any_of(resolved.networks.begin(), resolved.networks.end(),
+                     [&](const v1::Cidr& network) { return policy::Covers(network, host); });
 }
 
 uint32_t Verdicts::Of(const Vector& vector, const Flow& flow, const std::vector<LocalPod>& pods) {
@@ -121,14 +143,11 @@ uint32_t Verdicts::Of(const Vector& vector, const Flow& flow, const std::vector<
   if (const auto it = resolved.endpoints.find(EndpointKey(local->uid)); it != resolved.endpoints.end()) {
     return Allows(&resolved, it->second, flow) ? kMayAllow : kMayDeny;
   }
-  // Not registered in this state: closed, or judged by an identity of the same labels.
+  // Not registered in this state: closed, or judged by an identity of the same look.
   uint32_t may = kMayDeny;
   for (const v1::Identity* identity : resolved.identities) {
-    const bool same = std::all_of(local->labels.begin(), local->labels.end(), [&](const auto& label) {
-      return std::any_of(identity->labels().begin(), identity->labels().end(), [&](const v1::Label& l) {
-        return l.key() == "k8s:" + label.first && l.value() == label.second;
-      });
-    });
+    const bool same = std::any_of(local->looks.begin(), local->looks.end(),
+                                  [&](const PodLook& look) { return HasLook(*identity, local->ns, look); });
     if (same && Allows(&resolved, identity, flow)) may |= kMayAllow;
   }
   return may;

@@ -30,12 +30,21 @@ struct Flow {
   std::string ToString() const;
 };
 
+// What a pod's identity is made of, besides its namespace.
+struct PodLook {
+  std::map<std::string, std::string> labels;
+  std::string service_account;  // empty: default
+  uint32_t named_port = 0;      // of TCP, called api; 0: none
+  friend bool operator==(const PodLook&, const PodLook&) = default;
+};
+
 // A pod of the agent's node.
 struct LocalPod {
   Id128 uid;
   std::string ip;
   std::string ifname;
-  std::map<std::string, std::string> labels;
+  std::string ns;
+  std::vector<PodLook> looks;  // all that it has had, the last one last
 };
 
 class Verdicts {
@@ -43,7 +52,8 @@ class Verdicts {
   explicit Verdicts(const AgentConfig* config);  // not owned: whose node it is
   // What may become of the flow in that state. `pods`: those of this node, as their creator knows them.
   uint32_t Of(const Vector& vector, const Flow& flow, const std::vector<LocalPod>& pods);
-  // Whose the address is in that state, as far as pods have it; 0: nobody's.
+  // The identity of the address in that state: a pod's, a node's, or IDENTITY_WORLD; 0: a pod that nobody
+  // has told of.
   uint32_t OwnerOf(const Vector& vector, const std::string& ip);
 
  private:
@@ -53,10 +63,12 @@ class Verdicts {
     std::map<std::string, uint32_t> nodes;                 // by address: a reserved identity
     std::vector<const v1::Identity*> identities;           // of the own cluster
     std::vector<const v1::Policy*> policies;
+    std::vector<const v1::CidrGroup*> groups;
     std::vector<v1::Cidr> networks;
     std::map<std::pair<const v1::Identity*, uint32_t>, std::shared_ptr<const policy::RuleSet>> rule_sets;
   };
   Resolved& Resolve(const Vector& vector);
+  static bool IsPodNetwork(const Resolved& resolved, const std::string& ip);
   bool Allows(Resolved* resolved, const v1::Identity* subject, const Flow& flow);
 
   const AgentConfig* const config_;

@@ -2,12 +2,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "schema/subjects.h"
+#include "tests/support/made_up_policies.h"
 
 namespace trivium::sim {
 namespace {
-
-constexpr const char* kApps[] = {"db", "cart", "web", "pay"};
-constexpr int kPorts[] = {80, 443, 5432};
 
 // Whether the same request may succeed later.
 bool MayMend(uint32_t code) {
@@ -22,63 +20,31 @@ bool MayMend(uint32_t code) {
   }
 }
 
+PodLook LookOf(uint32_t number) {
+  PodLook look;
+  look.labels["app"] = kMadeUpApps[number % 4];
+  if (number / 4 % 3 == 0) look.labels["tier"] = absl::StrCat(number / 12 % 2);
+  if (number / 24 % 4 == 0) look.service_account = "robot";
+  if (number / 96 % 3 == 0) look.named_port = static_cast<uint32_t>(kMadeUpPorts[number / 288 % 2]);
+  return look;
+}
+
 }  // namespace
 
-std::string NamespaceName(uint32_t name) { return name == 0 ? "shop" : "tmp"; }
+std::string NamespaceName(uint32_t number) { return number == 0 ? "shop" : "tmp"; }
 
-std::string NamespaceManifest(uint32_t name, uint32_t labels) {
-  return absl::StrCat("apiVersion: v1\nkind: Namespace\nmetadata:\n  name: ", NamespaceName(name),
+std::string NamespaceManifest(uint32_t number, uint32_t labels) {
+  return absl::StrCat("apiVersion: v1\nkind: Namespace\nmetadata:\n  name: ", NamespaceName(number),
                       labels == 0 ? "" : absl::StrCat("\n  labels: {team: t", labels, "}"), "\n");
 }
 
-std::string PolicyManifest(uint32_t name, uint32_t shape) {
-  const char* subject = kApps[shape % 3];
-  const char* peer = kApps[shape / 3 % 4];
-  const int port = kPorts[shape / 12 % 3];
-  const char* where = kClusterNames[shape / 36 % kClusters];
-  std::string text = absl::StrCat("apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: p",
-                                  name, ", namespace: ", NamespaceName(name == 3 ? 1 : 0),
-                                  "}\nspec:\n  podSelector: {matchLabels: {app: ", subject, "}}\n");
-  switch (shape / 108 % 6) {
-    case 0:  // nobody
-      return text + "  policyTypes: [Ingress, Egress]\n";
-    case 1:  // one peer of one cluster
-      return absl::StrCat(text,
-                          "  policyTypes: [Ingress]\n  ingress:\n  - from:\n    - podSelector: {matchLabels: "
-                          "{app: ",
-                          peer, ", io.cilium.k8s.policy.cluster: ", where,
-                          "}}\n    ports: [{protocol: TCP, port: ", port, "}]\n");
-    case 2:  // everybody but one
-      return absl::StrCat(
-          text,
-          "  policyTypes: [Ingress, Egress]\n  ingress:\n  - from:\n    - podSelector: {matchExpressions: "
-          "[{key: app, operator: NotIn, values: [",
-          peer, "]}, {key: io.cilium.k8s.policy.cluster, operator: Exists}]}\n  egress: [{}]\n");
-    case 3:  // addresses outside, with a hole
-      return absl::StrCat(text,
-                          "  policyTypes: [Ingress, Egress]\n  ingress:\n  - from:\n    - ipBlock: {cidr: "
-                          "192.0.2.0/24, except: [192.0.2.64/26]}\n  egress:\n  - to:\n    - ipBlock: {cidr: "
-                          "0.0.0.0/0, except: [192.0.2.0/25]}\n    ports: [{protocol: TCP, port: ",
-                          port, ", endPort: ", port + 100, "}]\n");
-    case 4:  // by the labels of a namespace
-      return absl::StrCat(text,
-                          "  policyTypes: [Ingress]\n  ingress:\n  - from:\n    - namespaceSelector: "
-                          "{matchLabels: {team: t",
-                          1 + shape % 2, "}}\n");
-    default:  // own cluster's peers on every port, outside on one
-      return absl::StrCat(
-          text, "  policyTypes: [Egress]\n  egress:\n  - to:\n    - podSelector: {matchLabels: {app: ", peer,
-          "}}\n  - to:\n    - ipBlock: {cidr: 198.51.100.0/24}\n    ports: [{protocol: TCP, port: ", port,
-          "}]\n");
-  }
-}
-
-Person::Person(Surroundings* around, uint32_t cluster)
+Person::Person(Surroundings* around, uint32_t cluster, std::function<void(const Request&)> on_answer)
     : cluster_(cluster),
       principal_(absl::StrCat(kClusterNames[cluster], ":ctl:alice")),
       client_(absl::StrCat(principal_, "#1")),
       executor_(around->scheduler->NewExecutor()),
       random_(around->seed, client_),
+      on_answer_(std::move(on_answer)),
       bus_(around->broker->Connect(client_, kClusterNames[cluster])) {}
 
 void Person::Ask(const std::string& verb, v1::Request message) {
@@ -106,7 +72,7 @@ void Person::OnReply(size_t index, const absl::StatusOr<std::string>& bytes) {
     request.answered = true;
     request.reply = std::move(reply);
     --open_;
-    return;
+    return on_answer_(request);
   }
   executor_->PostAfter(absl::Milliseconds(100 + random_.Below(400)), [this, index] { Send(index); });
 }
@@ -117,7 +83,7 @@ Cni::Cni(Surroundings* around, AgentSite* site, uint32_t slots, Executor* execut
       random_(around->seed, absl::StrCat("cni of ", site->name())),
       slots_(slots) {}
 
-void Cni::Add(uint32_t slot, uint32_t labels) {
+void Cni::Add(uint32_t slot, uint32_t look) {
   Slot& s = slots_[slot];
   if (s.pod.has_value() || !s.orders.empty()) Delete(slot);
   Order order;
@@ -125,11 +91,21 @@ void Cni::Add(uint32_t slot, uint32_t labels) {
   order.pod.uid = Id128{site_->process() + 1, next_uid_++};
   order.pod.ip = site_->PodIp(slot);
   order.pod.ifname = absl::StrCat("lxc", slot, "-", order.pod.uid.lo);
-  order.pod.labels = {{"app", kApps[labels % 4]}};
-  if (labels / 4 % 3 == 0) order.pod.labels["tier"] = absl::StrCat(labels / 12 % 2);
+  order.pod.ns = NamespaceName(look / 1024 % 4 == 0 ? 1 : 0);
+  order.look = LookOf(look);
   order.name = absl::StrCat("pod-", site_->config().node, "-", next_uid_);
   s.orders.push_back(std::move(order));
   if (s.orders.size() == 1) Push(slot);
+}
+
+bool Cni::Relabel(uint32_t slot, uint32_t look) {
+  Slot& s = slots_[slot];
+  if (!s.pod.has_value() || (!s.orders.empty() && !s.orders.back().add)) return false;
+  Order order = s.orders.empty() ? *s.pod : s.orders.back();
+  order.look = LookOf(look);
+  s.orders.push_back(std::move(order));
+  if (s.orders.size() == 1) Push(slot);
+  return true;
 }
 
 void Cni::Delete(uint32_t slot) {
@@ -149,17 +125,14 @@ void Cni::Push(uint32_t slot) {
   s.asked = true;
   v1::AgentRequest request;
   if (order.add) {
+    std::vector<PodLook> looks;
+    if (s.pod.has_value() && s.pod->pod.uid == order.pod.uid) looks = s.pod->pod.looks;
     s.pod = order;
+    if (looks.empty() || looks.back() != order.look) looks.push_back(order.look);
+    s.pod->pod.looks = std::move(looks);
     Remember();
     site_->devices()->MakeVeth(order.pod.ifname);
-    v1::EndpointAdd* add = request.mutable_add();
-    add->set_uid(order.pod.uid.ToBytes());
-    add->set_namespace_("shop");
-    add->set_name(order.name);
-    for (const auto& [key, value] : order.pod.labels) (*add->mutable_labels())[key] = value;
-    add->add_ips(order.pod.ip);
-    add->set_ifname(order.pod.ifname);
-    add->set_pod_mac(std::string("\x02\0\0\0\0\x02", 6));
+    request = AddRequest(order);
   } else {
     s.acknowledged = false;
     request.mutable_del()->set_uid(order.pod.uid.ToBytes());
@@ -180,18 +153,40 @@ void Cni::Push(uint32_t slot) {
   });
 }
 
+v1::AgentRequest Cni::AddRequest(const Order& order) {
+  v1::AgentRequest request;
+  v1::EndpointAdd* add = request.mutable_add();
+  add->set_uid(order.pod.uid.ToBytes());
+  add->set_namespace_(order.pod.ns);
+  add->set_name(order.name);
+  for (const auto& [key, value] : order.look.labels) (*add->mutable_labels())[key] = value;
+  add->set_service_account(order.look.service_account);
+  if (order.look.named_port != 0) {
+    v1::NamedPort* port = add->add_named_ports();
+    port->set_name("api");
+    port->set_protocol(v1::PROTOCOL_TCP);
+    port->set_port(order.look.named_port);
+  }
+  add->add_ips(order.pod.ip);
+  add->set_ifname(order.pod.ifname);
+  add->set_pod_mac(std::string("\x02\0\0\0\0\x02", 6));
+  return request;
+}
+
 void Cni::Answered(uint32_t slot, uint64_t run, const v1::AgentReply& reply) {
   Slot& s = slots_[slot];
   if (run != site_->runs() || !s.asked || s.orders.empty()) return;
   s.asked = false;
   if (s.orders.front().add) {
     if (reply.code() == 0) {
-      s.acknowledged = s.orders.size() == 1;
+      const Id128 uid = s.orders.front().pod.uid;
       s.orders.pop_front();
+      s.acknowledged = s.orders.empty() || (s.orders.front().add && s.orders.front().pod.uid == uid);
       return Next(slot, absl::ZeroDuration());
     }
     if (MayMend(reply.code()) && s.orders.size() == 1) return Next(slot, absl::Milliseconds(300));
     // Given up: what may be left of it is removed.
+    s.acknowledged = false;
     Order undo = s.orders.front();
     undo.add = false;
     s.orders.pop_front();
@@ -224,7 +219,10 @@ void Cni::Remember() {
 
 void Cni::OnStart() {
   for (uint32_t slot = 0; slot < slots_.size(); ++slot) {
-    slots_[slot].asked = false;
+    Slot& s = slots_[slot];
+    s.asked = false;
+    // It may have been taken back, and nobody was told.
+    if (!s.orders.empty()) s.acknowledged = false;
     Push(slot);
   }
 }
@@ -250,7 +248,7 @@ bool Cni::idle() const {
 std::vector<Id128> Cni::acknowledged() const {
   std::vector<Id128> uids;
   for (const Slot& s : slots_) {
-    if (s.pod.has_value() && s.acknowledged) uids.push_back(s.pod->pod.uid);
+    if (s.pod.has_value() && s.acknowledged && s.orders.empty()) uids.push_back(s.pod->pod.uid);
   }
   return uids;
 }

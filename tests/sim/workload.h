@@ -3,6 +3,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -16,9 +17,9 @@
 
 namespace trivium::sim {
 
-std::string PolicyManifest(uint32_t name, uint32_t shape);
-std::string NamespaceManifest(uint32_t name, uint32_t labels);
-std::string NamespaceName(uint32_t name);
+inline constexpr uint32_t kNamespaces = 2;
+std::string NamespaceName(uint32_t number);
+std::string NamespaceManifest(uint32_t number, uint32_t labels);
 
 // Somebody with triviumctl in one cluster.
 class Person {
@@ -30,7 +31,8 @@ class Person {
     bool answered = false;
     v1::Reply reply;
   };
-  Person(Surroundings* around, uint32_t cluster);
+  // `on_answer` sees each request when its answer comes.
+  Person(Surroundings* around, uint32_t cluster, std::function<void(const Request&)> on_answer);
 
   void Ask(const std::string& verb, v1::Request message);
   const std::deque<Request>& requests() const { return requests_; }
@@ -46,6 +48,7 @@ class Person {
   const std::string client_;
   SimExecutor* const executor_;
   SimRandom random_;
+  const std::function<void(const Request&)> on_answer_;
   std::unique_ptr<FakeBus> bus_;
   std::deque<Request> requests_;
   size_t open_ = 0;
@@ -56,7 +59,9 @@ class Cni {
  public:
   Cni(Surroundings* around, AgentSite* site, uint32_t slots, Executor* executor);
 
-  void Add(uint32_t slot, uint32_t labels);
+  void Add(uint32_t slot, uint32_t look);
+  // The same pod, with other labels; false if there is none.
+  bool Relabel(uint32_t slot, uint32_t look);
   void Delete(uint32_t slot);
   // The agent's process is there anew.
   void OnStart();
@@ -68,6 +73,7 @@ class Cni {
   const std::vector<LocalPod>& pods() const { return pods_; }
   // Its adding was answered well, and its removal has not been asked for.
   bool Acknowledged(const Id128& uid) const;
+  // Those of which nothing else has been asked since.
   std::vector<Id128> acknowledged() const;
 
  private:
@@ -75,6 +81,7 @@ class Cni {
     bool add = false;
     LocalPod pod;
     std::string name;
+    PodLook look;
   };
   struct Slot {
     std::deque<Order> orders;  // the first one is under way
@@ -83,6 +90,7 @@ class Cni {
     bool acknowledged = false;
   };
   void Push(uint32_t slot);
+  static v1::AgentRequest AddRequest(const Order& order);
   void Answered(uint32_t slot, uint64_t run, const v1::AgentReply& reply);
   void Next(uint32_t slot, absl::Duration delay);
   void Forget(uint32_t slot);

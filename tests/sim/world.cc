@@ -1,13 +1,12 @@
 #include "tests/sim/world.h"
 
-#include <malloc.h>
-
 #include <algorithm>
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "tests/support/made_up_policies.h"
 
 namespace trivium::sim {
 namespace {
@@ -37,7 +36,8 @@ World::World(Plan plan, Sabotage sabotage)
       server_(scheduler_.NewExecutor()),
       broker_(std::make_unique<FakeBroker>(network_executor_, &broker_random_)),
       network_(std::make_unique<Network>(plan_.seed, &scheduler_, &coverage_)) {
-  broker_->SetBounds(64, 1 << 20);
+  // Some worlds have readers that hold hardly anything.
+  broker_->SetBounds(luck_.Below(3) == 0 ? 4 + luck_.Below(12) : 64, 1 << 20);
   broker_->SetCourier([this](const std::string& from, const std::string& to, const Message& message) {
     return network_->Carry(from, to, message);
   });
@@ -65,6 +65,7 @@ World::World(Plan plan, Sabotage sabotage)
     ++outcome_.commits;
     scheduler_.Note(rows.head.last_batch.lo);
     if (std::string problem = history_.OnHead(rows, request); !problem.empty()) Fail(std::move(problem));
+    if (request != nullptr) CheckRemovals(rows.name, *request);
   });
   uint32_t process = 0;
   for (uint32_t c = 0; c < kClusters; ++c) {
@@ -93,7 +94,10 @@ World::World(Plan plan, Sabotage sabotage)
       if (std::string problem = watch->OnMapWrite(); !problem.empty()) Fail(std::move(problem));
     };
   }
-  for (uint32_t c = 0; c < kClusters; ++c) people_.push_back(std::make_unique<Person>(&around_, c));
+  for (uint32_t c = 0; c < kClusters; ++c) {
+    people_.push_back(std::make_unique<Person>(
+        &around_, c, [this, c](const Person::Request& request) { CheckAnswer(c, request); }));
+  }
 }
 
 World::~World() {
@@ -132,6 +136,15 @@ void World::Ask(uint32_t cluster, const std::string& verb, v1::Request request) 
   people_[cluster]->Ask(verb, std::move(request));
 }
 
+void World::AskDelete(uint32_t cluster, const std::string& kind, const std::string& ns,
+                      const std::string& name) {
+  v1::Request request;
+  request.mutable_delete_()->set_kind(kind);
+  request.mutable_delete_()->set_namespace_(ns);
+  request.mutable_delete_()->set_name(name);
+  Ask(cluster, "delete", std::move(request));
+}
+
 void World::Backup() {
   backup_ = around_.database->Save();
   has_backup_ = true;
@@ -160,33 +173,40 @@ void World::Apply(const Event& event) {
   v1::Request request;
   switch (event.kind) {
     case Event::kApplyPolicy:
-      request.mutable_apply()->add_manifests()->set_text(PolicyManifest(event.b, event.c));
+      request.mutable_apply()->add_manifests()->set_text(
+          MadeUpManifest(event.b, event.c, {std::begin(kClusterNames), std::end(kClusterNames)}));
       return Ask(event.a, "apply", std::move(request));
-    case Event::kDeletePolicy:
-      request.mutable_delete_()->set_kind("NetworkPolicy");
-      request.mutable_delete_()->set_namespace_(NamespaceName(event.b == 3 ? 1 : 0));
-      request.mutable_delete_()->set_name(absl::StrCat("p", event.b));
-      return Ask(event.a, "delete", std::move(request));
+    case Event::kDeletePolicy: {
+      const MadeUpName name = MadeUpNameOf(event.b);
+      return AskDelete(event.a, name.kind, name.ns, name.name);
+    }
     case Event::kLabelNamespace:
       request.mutable_apply()->add_manifests()->set_text(NamespaceManifest(event.b, event.c));
       return Ask(event.a, "apply", std::move(request));
     case Event::kDeleteNamespace:
-      request.mutable_delete_()->set_kind("Namespace");
-      request.mutable_delete_()->set_name(NamespaceName(1));
-      return Ask(event.a, "delete", std::move(request));
+      return AskDelete(event.a, "Namespace", "", NamespaceName(event.b));
+    case Event::kDeleteNode:
+      return AskDelete(agent->cluster(), "Node", "", agent->config().node);
     case Event::kAddPod:
       return cnis_[event.a]->Add(event.b, event.c);
+    case Event::kRelabelPod:
+      if (cnis_[event.a]->Relabel(event.b, event.c)) coverage_.Hit(Point::kPodRelabelled);
+      return;
     case Event::kDeletePod:
       return cnis_[event.a]->Delete(event.b);
     case Event::kCompact: {
       const Record* head = history_.head(ClusterOf(event.a));
       if (head == nullptr) return;
       coverage_.Hit(Point::kCompaction);
+      const uint64_t floor = head->at.revision - luck_.Below(std::min<uint64_t>(head->at.revision, 5) + 1);
+      for (const Seen& seen : seen_) {
+        const Position& at = seen.at[event.a];
+        if (at.epoch != 0 && at.revision < floor) coverage_.Hit(Point::kCompactedPastReader);
+      }
       // By whoever runs compaction: not a process of this world.
       if (admin_ == nullptr) admin_ = std::make_unique<FakeStore>(around_.database, &admin_clock_);
-      return admin_->Compact(ClusterRef{ClusterOf(event.a), event.a, event.a},
-                             head->at.revision - luck_.Below(std::min<uint64_t>(head->at.revision, 5) + 1),
-                             absl::InfinitePast(), server_, [](const absl::Status&) {});
+      return admin_->Compact(ClusterRef{ClusterOf(event.a), event.a, event.a}, floor, absl::InfinitePast(),
+                             server_, [](const absl::Status&) {});
     }
     case Event::kBackup:
       return Backup();
@@ -262,11 +282,7 @@ void World::Apply(const Event& event) {
     case Event::kMapFull: {
       const MapId map = static_cast<MapId>(event.b);
       agent->maps()->SetCapacity(map, agent->maps()->content(map).size() + event.c);
-      agent->full = true;
-      return Later(lasts, [agent, map] {
-        agent->maps()->SetCapacity(map, AgentSite::kMapCapacity);
-        agent->full = false;
-      });
+      return Later(lasts, [agent, map] { agent->maps()->SetCapacity(map, AgentSite::kMapCapacity); });
     }
     case Event::kSlowReader:
       coverage_.Hit(Point::kSlowReader);
@@ -315,6 +331,7 @@ void World::CheckReplica(uint32_t process, const Replica& replica, bool remote) 
 
 void World::AfterTask(uint32_t process) {
   Site* site = sites_[process];
+  CheckBounds(site);
   if (process < control_planes_.size()) {
     ControlPlaneSite* cp = control_planes_[process].get();
     if (cp->app() != nullptr && !site->life()->dead()) {
@@ -330,7 +347,6 @@ void World::AfterTask(uint32_t process) {
   } else if (process < control_planes_.size() + agents_.size()) {
     const size_t index = process - control_planes_.size();
     AgentSite* agent = agents_[index].get();
-    if (agent->full) agent->trouble = true;
     if (std::string problem = watches_[index]->AfterTask(); !problem.empty()) Fail(std::move(problem));
     if (agent->app() != nullptr && !site->life()->dead()) {
       if (!agent->failure().ok()) {
@@ -361,16 +377,9 @@ void World::Heal() {
   for (const auto& agent : agents_) {
     agent->files_fail = false;
     agent->maps_fail = 0;
-    agent->full = false;
     for (int m = 0; m < kMapCount; ++m) {
       agent->maps()->SetCapacity(static_cast<MapId>(m), AgentSite::kMapCapacity);
     }
-  }
-  // What a restore took from them, people make again.
-  for (uint32_t c = 0; c < kClusters && !undone_.empty(); ++c) {
-    v1::Request request;
-    request.mutable_apply()->add_manifests()->set_text(NamespaceManifest(0, 0));
-    Ask(c, "apply", std::move(request));
   }
   for (Site* site : sites_) {
     if (!site->up()) {
@@ -382,14 +391,30 @@ void World::Heal() {
   }
 }
 
+void World::MakeNamespaces() {
+  for (uint32_t c = 0; c < kClusters; ++c) {
+    const Record* head = history_.head(kClusterNames[c]);
+    if (head == nullptr || !people_[c]->idle()) continue;
+    for (uint32_t number = 0; number < kNamespaces; ++number) {
+      if (head->state->contains({v1::KIND_NAMESPACE, NamespaceName(number)})) continue;
+      v1::Request request;
+      request.mutable_apply()->add_manifests()->set_text(NamespaceManifest(number, 0));
+      Ask(c, "apply", std::move(request));
+    }
+  }
+}
+
 Outcome World::Run() {
   start_ = scheduler_.now();
   for (Site* site : sites_) StartLater(site, absl::Milliseconds(luck_.Below(50)));
   for (uint32_t c = 0; c < kClusters; ++c) {
     v1::Request request;
-    request.mutable_apply()->add_manifests()->set_text(NamespaceManifest(0, 0));
+    for (uint32_t number = 0; number < kNamespaces; ++number) {
+      request.mutable_apply()->add_manifests()->set_text(NamespaceManifest(number, 0));
+    }
     Ask(c, "apply", std::move(request));
   }
+  CheckHeap();
   const absl::Duration warm_up = luck_.Below(8) == 0 ? absl::ZeroDuration() : kWarmUp;
   for (const Event& event : plan_.events) {
     Later(warm_up + event.at, [this, event] { Apply(event); });
@@ -400,6 +425,7 @@ Outcome World::Run() {
   const auto converge = [this](absl::Duration since) {
     std::string waiting = "not looked yet";
     while (!scheduler_.stopped() && !waiting.empty()) {
+      MakeNamespaces();
       scheduler_.RunFor(absl::Milliseconds(250));
       waiting = NotConverged();
       if (!waiting.empty() && scheduler_.now() - since > kConvergence) {
@@ -417,8 +443,6 @@ Outcome World::Run() {
     converge(scheduler_.now());
     if (!scheduler_.stopped()) CheckEnd();
   }
-  const struct mallinfo2 heap = mallinfo2();
-  outcome_.heap_bytes = heap.uordblks + heap.hblkhd;
   outcome_.most_waiting = scheduler_.most_waiting();
   for (Site* site : sites_) site->Kill();
   outcome_.failure = failure_;

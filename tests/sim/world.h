@@ -32,7 +32,7 @@ struct Outcome {
   uint64_t map_writes = 0;
   uint64_t flows_judged = 0;
   size_t most_waiting = 0;
-  size_t heap_bytes = 0;  // before its processes are ended
+  size_t heap_bytes = 0;  // at its largest
   absl::Duration virtual_time;
   absl::Duration to_converge;
   Coverage coverage;
@@ -47,20 +47,27 @@ class World {
  private:
   void Apply(const Event& event);
   void Ask(uint32_t cluster, const std::string& verb, v1::Request request);
+  void AskDelete(uint32_t cluster, const std::string& kind, const std::string& ns, const std::string& name);
   void Crash(Site* site, absl::Duration down);
   void StartLater(Site* site, absl::Duration delay);
   void AfterTask(uint32_t process);
   void CheckReplica(uint32_t process, const Replica& replica, bool remote);
+  void CheckBounds(Site* site);
+  void CheckHeap();
+  // Whoever was told that it is done finds it in the log.
+  void CheckAnswer(uint32_t cluster, const Person::Request& request);
+  // Nobody removes a pod that its node has, and was told that it has.
+  void CheckRemovals(const std::string& cluster, const CommitRequest& request);
   void Gasp(Site* site, absl::Duration left, absl::Duration every);
   void CutClient(Site* site, absl::Duration lasts);
   std::string ComparePods(size_t agent);
   std::string CompareReports(size_t agent);
   void Heal();
+  // What restores and deletions took from the pods that are there, people make again.
+  void MakeNamespaces();
   // Empty: all are at the head and everything is as it should be. Else what is not.
   std::string NotConverged();
   void CheckEnd();
-  void CheckAcknowledged();
-  void CheckBounds();
   void Fail(std::string what);
   void Backup();
   void Restore();

@@ -1,4 +1,6 @@
 // What must hold when a schedule is over.
+#include <malloc.h>
+
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
@@ -9,6 +11,7 @@ namespace {
 
 constexpr size_t kMostWaiting = 20000;
 constexpr size_t kMostTimers = 5000;
+constexpr size_t kMostHeap = 16 << 20;
 
 std::string Compare(const std::string& who, const Replica& replica, const Record* head) {
   const Position& at = replica.position();
@@ -114,54 +117,71 @@ std::string World::CompareReports(size_t agent) {
   return "";
 }
 
-void World::CheckAcknowledged() {
-  for (uint32_t c = 0; c < kClusters; ++c) {
-    const std::string cluster = kClusterNames[c];
-    std::map<Id128, const Record*> done;
-    for (const Record* r = history_.head(cluster); r != nullptr; r = r->prev) {
-      for (const Id128& id : r->requests) {
-        const auto [it, added] = done.emplace(id, r);
-        // A new epoch at the same revision repeats no request.
-        if (!added) {
-          return Fail(absl::StrCat("request ", id.ToHex(), " was applied twice to ", cluster,
-                                   ": at revisions ", it->second->at.revision, " and ", r->at.revision));
-        }
-      }
-    }
-    for (const Person::Request& request : people_[c]->requests()) {
-      if (request.reply.code() != 0 || request.reply.revision() == 0) continue;
-      const auto it = done.find(request.id);
-      if (it != done.end() && it->second->at.epoch == request.reply.epoch() &&
-          it->second->at.revision == request.reply.revision()) {
-        continue;
-      }
-      const bool undone = std::any_of(undone_.begin(), undone_.end(), [&](const Record* r) {
-        return r->cluster == cluster && r->requests.contains(request.id);
-      });
-      if (undone) continue;
-      return Fail(absl::StrCat("request ", request.id.ToHex(), " (", request.verb, ") to ", cluster,
-                               " was acknowledged at ", request.reply.epoch(), "/", request.reply.revision(),
-                               it == done.end() ? " and is missing" : " and is elsewhere"));
+void World::CheckAnswer(uint32_t cluster, const Person::Request& request) {
+  if (request.reply.code() != 0 || request.reply.revision() == 0) return;
+  const Record* answered = history_.Answered(kClusterNames[cluster], request.id);
+  if (answered != nullptr && answered->at.epoch == request.reply.epoch() &&
+      answered->at.revision == request.reply.revision()) {
+    return;
+  }
+  const bool undone = std::any_of(undone_.begin(), undone_.end(), [&](const Record* r) {
+    return r->cluster == kClusterNames[cluster] && r->requests.contains(request.id);
+  });
+  if (undone) return;
+  Fail(absl::StrCat("request ", request.id.ToHex(), " (", request.verb, ") to ", kClusterNames[cluster],
+                    " was acknowledged at ", request.reply.epoch(), "/", request.reply.revision(),
+                    answered == nullptr ? " and is missing" : " and is elsewhere"));
+}
+
+void World::CheckRemovals(const std::string& cluster, const CommitRequest& request) {
+  std::set<std::string> pods;
+  std::set<v1::Kind> kinds;
+  for (const v1::Change& change : request.batch.changes.changes()) {
+    if (change.op() != v1::Change::DELETE) continue;
+    const ObjectKey key = KeyOf(change);
+    kinds.insert(key.kind);
+    if (key.kind == v1::KIND_ENDPOINT) pods.insert(key.key);
+  }
+  const bool node = kinds.contains(v1::KIND_NODE);
+  const bool ns = kinds.contains(v1::KIND_NAMESPACE);
+  if (node) coverage_.Hit(Point::kNodeDeleted);
+  if (ns && !pods.empty()) coverage_.Hit(Point::kNamespaceDeleted);
+  if (node || ns) return;  // their pods go with them
+  for (size_t i = 0; i < agents_.size(); ++i) {
+    if (agents_[i]->config().cluster != cluster) continue;
+    for (const Id128& uid : cnis_[i]->acknowledged()) {
+      if (!pods.contains(EndpointKey(uid))) continue;
+      return Fail(absl::StrCat("pod ", EndpointKey(uid), " of ", agents_[i]->name(),
+                               " was acknowledged and is ", "removed at ", request.batch.epoch, "/",
+                               request.batch.revision, " though nobody asked for that"));
     }
   }
 }
 
-void World::CheckBounds() {
-  if (scheduler_.most_waiting() > kMostWaiting) {
-    Fail(absl::StrCat(scheduler_.most_waiting(), " tasks waited in one process"));
+void World::CheckBounds(Site* site) {
+  if (!site->up()) return;
+  if (site->executor()->waiting() > kMostWaiting) {
+    Fail(absl::StrCat(site->name(), " has ", site->executor()->waiting(), " tasks waiting"));
   }
-  for (Site* site : sites_) {
-    if (site->up() && site->executor()->timers() > kMostTimers) {
-      Fail(absl::StrCat(site->name(), " has ", site->executor()->timers(), " timers"));
-    }
+  if (site->executor()->timers() > kMostTimers) {
+    Fail(absl::StrCat(site->name(), " has ", site->executor()->timers(), " timers"));
   }
+}
+
+// Of the whole world, its history included.
+void World::CheckHeap() {
+  const struct mallinfo2 heap = mallinfo2();
+  outcome_.heap_bytes = std::max<size_t>(outcome_.heap_bytes, heap.uordblks + heap.hblkhd);
+  if (outcome_.heap_bytes > kMostHeap) Fail(absl::StrCat("the heap has ", outcome_.heap_bytes, " bytes"));
+  Later(absl::Seconds(1), [this] { CheckHeap(); });
 }
 
 void World::CheckEnd() {
   if (std::string again = NotConverged(); !again.empty())
     return Fail(absl::StrCat("no longer converged: ", again));
-  CheckAcknowledged();
-  CheckBounds();
+  for (uint32_t c = 0; c < kClusters; ++c) {
+    for (const Person::Request& request : people_[c]->requests()) CheckAnswer(c, request);
+  }
   for (uint32_t process = 0; process < sites_.size(); ++process) seen_[process] = Seen();
   for (size_t i = 0; i < agents_.size(); ++i) {
     for (const auto& [name, feed] : agents_[i]->app()->inbox().feeds()) {

@@ -83,6 +83,7 @@ MapWriteResult FakeMapIo::Update(MapId map, const MapRecords& records) {
       status = absl::InternalError(absl::StrCat("map ", MapName(map), ": a fault of the test"));
     } else if (!m.content.contains(write.key) && m.content.size() >= m.info.capacity) {
       status = absl::ResourceExhaustedError(absl::StrCat("map ", MapName(map), " is full"));
+      if (on_full_ != nullptr) on_full_(map);
     } else if (!Live()) {
       status = absl::UnavailableError("dead");
     }

@@ -49,6 +49,8 @@ class FakeMapIo final : public MapIo {
   void ClearJournal() { journal_.clear(); }
   // Called after every record that was written.
   void SetObserver(std::function<void(const Write&)> observer) { observer_ = std::move(observer); }
+  // Called for every record that found its map full.
+  void SetOnFull(std::function<void(MapId)> on_full) { on_full_ = std::move(on_full); }
 
  private:
   struct Map {
@@ -63,6 +65,7 @@ class FakeMapIo final : public MapIo {
   std::vector<Map> maps_;
   std::function<bool(const Write&)> fault_;
   std::function<void(const Write&)> observer_;
+  std::function<void(MapId)> on_full_;
   std::optional<size_t> dies_after_;
   std::function<void()> on_death_;
   std::vector<Write> journal_;
