@@ -18,7 +18,7 @@ endfunction()
 
 # tests_<label>: everything that the tests of a label run, so that scripts/test builds no more than it needs. A test that
 # is no trivium_test (a script) adds its programs with add_dependencies(tests_<label> ...).
-foreach(label unit sim db nats bpf netns fault)
+foreach(label unit sim db nats bpf netns fault fuzz)
   add_custom_target(tests_${label})
 endforeach()
 

@@ -15,6 +15,11 @@ trivium_library(agent_pipeline
 trivium_test(agent_delta_test LABEL unit SOURCES delta/delta_map_test.cc DEPS base absl::flat_hash_map
   absl::flat_hash_set)
 
+# Messages in streams and files: pure, and fuzzed.
+trivium_library(agent_framing
+  SOURCES endpoint/framing.cc mirror/frames.cc
+  DEPS base schema)
+
 # Everything else but main: logs in, endpoints, reports.
 trivium_library(agent
   SOURCES
@@ -22,9 +27,9 @@ trivium_library(agent
     endpoint/control_client.cc endpoint/endpoint_manager.cc endpoint/endpoint_store.cc
     endpoint/node_registrar.cc endpoint/socket_server.cc
     inbox/cluster_feed.cc inbox/inbox.cc inbox/snapshot_fetch.cc
-    mirror/cluster_copy.cc mirror/frames.cc
+    mirror/cluster_copy.cc
     report/agent_metrics.cc report/enforcement.cc report/flow_log.cc report/map_text.cc report/start_stamp.cc
-  DEPS agent_pipeline metrics replica)
+  DEPS agent_framing agent_pipeline metrics replica)
 
 trivium_binary(trivium-agent
   SOURCES housekeeping.cc main.cc

@@ -70,7 +70,7 @@ absl::StatusOr<AgentConfig> AgentConfig::Parse(absl::string_view text, const std
   TRIVIUM_RETURN_IF_ERROR(ReadAddresses(underlay, "addresses", true, &config.underlay_addresses));
 
   std::vector<std::string> cidrs;
-  TRIVIUM_RETURN_IF_ERROR(top.TextList("pod_cidrs", &cidrs));
+  TRIVIUM_RETURN_IF_ERROR(top.OptionalTextList("pod_cidrs", &cidrs));
   for (const std::string& each : cidrs) {
     absl::StatusOr<v1::Cidr> cidr = policy::ParseCidr(each);
     if (!cidr.ok()) return top.Error("pod_cidrs", std::string(cidr.status().message()));

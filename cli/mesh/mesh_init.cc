@@ -190,7 +190,7 @@ absl::Status WriteAgent(Maker* maker, const MeshSpec& mesh, const ClusterSpec& c
   root["address_space"] = cluster.address_space;
   root["underlay"]["device"] = node.underlay_device;
   root["underlay"]["addresses"] = Texts(node.underlay_addresses);
-  root["pod_cidrs"] = Texts(node.pod_cidrs);
+  if (!node.pod_cidrs.empty()) root["pod_cidrs"] = Texts(node.pod_cidrs);
   if (!node.inner_addresses.empty()) root["inner_addresses"] = Texts(node.inner_addresses);
   root["state_dir"] = node.state_dir;
   root["socket"] = node.socket;

@@ -74,7 +74,7 @@ absl::StatusOr<NodeSpec> ParseNode(const YamlSection& s) {
   TRIVIUM_RETURN_IF_ERROR(underlay.Allow({"device", "addresses"}));
   TRIVIUM_RETURN_IF_ERROR(underlay.Text("device", &node.underlay_device));
   TRIVIUM_RETURN_IF_ERROR(underlay.TextList("addresses", &node.underlay_addresses));
-  TRIVIUM_RETURN_IF_ERROR(s.TextList("pod_cidrs", &node.pod_cidrs));
+  TRIVIUM_RETURN_IF_ERROR(s.OptionalTextList("pod_cidrs", &node.pod_cidrs));
   TRIVIUM_RETURN_IF_ERROR(s.OptionalTextList("inner_addresses", &node.inner_addresses));
   TRIVIUM_RETURN_IF_ERROR(s.OptionalText("state_dir", &node.state_dir));
   TRIVIUM_RETURN_IF_ERROR(s.OptionalText("socket", &node.socket));

@@ -15,31 +15,25 @@
 #include <filesystem>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "nodeagent/endpoint/framing.h"
 
 namespace trivium {
 namespace {
 
-constexpr size_t kHeader = 4;
-
 absl::Status Errno(absl::string_view what) { return absl::ErrnoToStatus(errno, std::string(what)); }
-
-std::string Frame(const v1::AgentReply& reply) {
-  const std::string body = reply.SerializeAsString();
-  std::string frame;
-  for (int shift = 24; shift >= 0; shift -= 8) frame.push_back(static_cast<char>(body.size() >> shift));
-  return frame + body;
-}
 
 struct Connection {
   int fd = -1;
-  std::string in;
+  RequestFrames in;
   std::string out;
+  size_t sent = 0;       // bytes of `out`
   bool waiting = false;  // for an answer
   bool ended = false;    // the peer sends no more
 };
@@ -90,11 +84,10 @@ struct SocketServer::State {
   // False: the connection is to be closed.
   bool Read(Connection* connection) {
     char buffer[65536];
-    while (true) {
+    while (!connection->in.full()) {
       const ssize_t n = read(connection->fd, buffer, sizeof buffer);
       if (n > 0) {
-        connection->in.append(buffer, static_cast<size_t>(n));
-        if (connection->in.size() > kHeader + kMaxMessage) return true;  // enough to judge the first frame
+        connection->in.Append(absl::string_view(buffer, static_cast<size_t>(n)));
         continue;
       }
       if (n == 0) {
@@ -104,43 +97,39 @@ struct SocketServer::State {
       if (errno == EINTR) continue;
       return errno == EAGAIN || errno == EWOULDBLOCK;
     }
+    return true;
   }
 
   bool Write(Connection* connection) {
-    while (!connection->out.empty()) {
-      const ssize_t n = send(connection->fd, connection->out.data(), connection->out.size(), MSG_NOSIGNAL);
+    while (connection->sent < connection->out.size()) {
+      const ssize_t n = send(connection->fd, connection->out.data() + connection->sent,
+                             connection->out.size() - connection->sent, MSG_NOSIGNAL);
       if (n < 0) {
         if (errno == EINTR) continue;
         return errno == EAGAIN || errno == EWOULDBLOCK;
       }
-      connection->out.erase(0, static_cast<size_t>(n));
+      connection->sent += static_cast<size_t>(n);
     }
+    connection->out.clear();
+    connection->sent = 0;
     return true;
   }
 
   // Takes the next request out of what was read. False: the peer does not speak this protocol.
   bool TakeRequest(uint64_t id, const std::shared_ptr<State>& self) {
     Connection& connection = connections.at(id);
-    if (connection.waiting || connection.in.size() < kHeader) return true;
-    size_t size = 0;
-    for (size_t i = 0; i < kHeader; ++i) size = size << 8 | static_cast<uint8_t>(connection.in[i]);
-    v1::AgentReply refusal;
-    refusal.set_code(static_cast<uint32_t>(absl::StatusCode::kInvalidArgument));
-    if (size > kMaxMessage) {
-      refusal.set_message(absl::StrCat("a message of ", size, " bytes: at most ", kMaxMessage));
-      connection.out += Frame(refusal);
+    // Who does not fetch its answers gets no more of them: they would only fill memory.
+    if (connection.waiting || !connection.out.empty()) return true;
+    absl::StatusOr<std::optional<v1::AgentRequest>> next = connection.in.Next();
+    if (!next.ok()) {
+      v1::AgentReply refusal;
+      refusal.set_code(static_cast<uint32_t>(next.status().code()));
+      refusal.set_message(std::string(next.status().message()));
+      connection.out += FrameReply(refusal);
       Write(&connection);
       return false;
     }
-    if (connection.in.size() < kHeader + size) return true;
-    v1::AgentRequest request;
-    if (!request.ParseFromArray(connection.in.data() + kHeader, static_cast<int>(size))) {
-      refusal.set_message("not an AgentRequest");
-      connection.out += Frame(refusal);
-      Write(&connection);
-      return false;
-    }
-    connection.in.erase(0, kHeader + size);
+    if (!next->has_value()) return true;
     connection.waiting = true;
     Reply reply = [weak = std::weak_ptr<State>(self), id](v1::AgentReply answer) {
       const std::shared_ptr<State> state = weak.lock();
@@ -152,7 +141,7 @@ struct SocketServer::State {
       state->Wake();
     };
     executor->Post(
-        [weak = std::weak_ptr<State>(self), request = std::move(request), reply = std::move(reply)] {
+        [weak = std::weak_ptr<State>(self), request = **std::move(next), reply = std::move(reply)] {
           const std::shared_ptr<State> state = weak.lock();
           if (state != nullptr && !state->stopping) state->handler(request, reply);
         });
@@ -171,7 +160,7 @@ struct SocketServer::State {
       const auto it = connections.find(id);
       if (it == connections.end()) continue;  // hung up meanwhile
       it->second.waiting = false;
-      it->second.out += Frame(reply);
+      it->second.out += FrameReply(reply);
     }
   }
 

@@ -1,7 +1,7 @@
 // The agent's Unix socket: reads framed AgentRequests, hands them to the executor, writes the replies. A
 // driver with a thread of its own; the handler runs on the executor only.
 //
-// Bounded: at most kMaxConnections at once, one request at a time per connection, kMaxMessage bytes a
+// Bounded: at most kMaxConnections at once, one request at a time per connection, kMaxRequestFrame bytes a
 // message. Whoever sends something else is cut off. The socket's mode is 0600.
 #pragma once
 
@@ -17,7 +17,6 @@ namespace trivium {
 
 class SocketServer {
  public:
-  static constexpr size_t kMaxMessage = 1 << 20;
   static constexpr size_t kMaxConnections = 64;
 
   using Reply = std::function<void(v1::AgentReply)>;

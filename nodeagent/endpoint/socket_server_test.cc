@@ -1,7 +1,9 @@
 #include "nodeagent/endpoint/socket_server.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -151,6 +153,26 @@ TEST_F(SocketServerTest, WhoDoesNotSpeakTheProtocolIsToldAndCutOff) {
   const int fd = Connect();
   Send(fd, Request("still there"));
   EXPECT_THAT(Receive(fd).message(), HasSubstr("still there"));
+  close(fd);
+}
+
+// Requests of four bytes each, whose answers nobody fetches: the peer has to wait, the agent's memory does
+// not grow.
+TEST_F(SocketServerTest, WhatOneConnectionFillsIsBounded) {
+  ASSERT_TRUE(Listen().ok());
+  const int fd = Connect();
+  ASSERT_EQ(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+  const std::string requests(1 << 16, '\0');
+  constexpr size_t kMuch = 8 << 20;
+  size_t sent = 0;
+  while (sent < kMuch) {
+    pollfd writable{fd, POLLOUT, 0};
+    if (poll(&writable, 1, 500) == 0) break;  // held up
+    const ssize_t n = send(fd, requests.data(), requests.size() - sent % 4, MSG_NOSIGNAL);
+    ASSERT_GT(n, 0);
+    sent += static_cast<size_t>(n);
+  }
+  EXPECT_LT(sent, kMuch);
   close(fd);
 }
 

@@ -202,6 +202,8 @@ absl::StatusOr<Action> ReadAction(const Field& field) {
     TRIVIUM_RETURN_IF_ERROR(target.Object({"kind", "namespace", "name"}));
     TRIVIUM_ASSIGN_OR_RETURN(action.object_kind, target.At("kind").Text());
     TRIVIUM_RETURN_IF_ERROR(ReadTarget(target, true, &action));
+    // With what is in it, like the action of that name.
+    if (action.object_kind == "Namespace") action.kind = Action::Kind::kDeleteNamespace;
   }
   const std::pair<const char*, Action::Kind> namespaces[] = {
       {"createNamespace", Action::Kind::kCreateNamespace}, {"labelNamespace", Action::Kind::kLabelNamespace}};

@@ -18,6 +18,7 @@ int main(int argc, char** argv) {
   const std::map<std::string, NewJudge> judges = {
       {"resolver", NewResolverJudge}, {"reference", NewReferenceJudge}, {"kernel", NewKernelJudge}};
   std::string folder, judge = "resolver", filter = "*";
+  bool list = false;
   CLI::App app("Runs policy conformance cases past a judge", "conformance");
   app.add_option("DIR", folder, "A folder of cases (*.json), searched to any depth, or one case")->required();
   std::vector<std::string> names;
@@ -28,6 +29,7 @@ int main(int argc, char** argv) {
                  "maps (root)")
       ->check(CLI::IsMember(names));
   app.add_option("--filter", filter, "Only cases whose name matches this glob");
+  app.add_flag("--list", list, "Ask no judge: print the path of each case that can be read");
   CLI11_PARSE(app, argc, argv);
 
   std::vector<std::string> paths;
@@ -53,12 +55,17 @@ int main(int argc, char** argv) {
     if (!parsed.ok()) {
       ++tally.cases;
       ++tally.wrong;
-      std::cout << path << ": " << parsed.status().message() << "\n";
+      (list ? std::cerr : std::cout) << path << ": " << parsed.status().message() << "\n";
       continue;
     }
     if (fnmatch(filter.c_str(), parsed->name.c_str(), 0) != 0) continue;
+    if (list) {
+      std::cout << path << "\n";
+      continue;
+    }
     RunCase(*parsed, judges.at(judge), std::cout, &tally);
   }
+  if (list) return tally.wrong == 0 ? 0 : 1;
   std::cout << "cases " << tally.cases << " cells " << tally.cells << " wrong " << tally.wrong << "\n";
   return tally.wrong == 0 ? 0 : 1;
 }

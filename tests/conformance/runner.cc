@@ -46,6 +46,7 @@ class CaseRun {
       }
     }
     TRIVIUM_RETURN_IF_ERROR(judge_->Settle(world_));
+    TRIVIUM_RETURN_IF_ERROR(OpenFor(step, number));
     for (const Probe& probe : step.probes) {
       TRIVIUM_RETURN_IF_ERROR(EachCell(probe, [&](const Flow& flow, bool expected) -> absl::Status {
         TRIVIUM_ASSIGN_OR_RETURN(const Answer answer,
@@ -65,11 +66,17 @@ class CaseRun {
     }
     // Connections that later steps ask about are opened now.
     for (size_t later = number + 1; later < case_.steps.size(); ++later) {
-      for (const Probe& probe : case_.steps[later].probes) {
-        if (probe.established_since != number) continue;
-        TRIVIUM_RETURN_IF_ERROR(
-            EachCell(probe, [&](const Flow& flow, bool) { return judge_->Open(world_, flow, number); }));
-      }
+      TRIVIUM_RETURN_IF_ERROR(OpenFor(case_.steps[later], number));
+    }
+    return absl::OkStatus();
+  }
+
+  // Opens the connections that the step's probes ask about and that are opened after step `number`.
+  absl::Status OpenFor(const Step& step, size_t number) {
+    for (const Probe& probe : step.probes) {
+      if (probe.established_since != number) continue;
+      TRIVIUM_RETURN_IF_ERROR(
+          EachCell(probe, [&](const Flow& flow, bool) { return judge_->Open(world_, flow, number); }));
     }
     return absl::OkStatus();
   }

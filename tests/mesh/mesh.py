@@ -27,6 +27,7 @@ class ClusterSpec:
     home: int
     nodes: list = field(default_factory=lambda: ["n1", "n2"])
     control_planes: int = 1
+    pod_cidrs: list = field(default_factory=list)  # any of these on any node; empty: 10.<id>.<node>.0/24 and so on
 
 
 DEMO_CLUSTERS = [
@@ -99,18 +100,20 @@ class Mesh:
                 number = 10 * c.id + index
                 self.node_numbers[c.name, node] = number
                 key = f"{c.name}-{node}"
-                nodes.append({
-                    "name": node, "zone": f"{c.region}-{'abc'[index % 3]}",
-                    "underlay": {"device": "eth0", "addresses": [f"{PREFIX}.{number}"]},
+                networks = {} if c.pod_cidrs else {
                     "pod_cidrs": [f"10.{c.id}.{index}.0/24", f"fd00:{c.id}:{index}::/64"],
                     "inner_addresses": [f"10.{c.id}.{index}.1", f"fd00:{c.id}:{index}::1"],
+                }
+                nodes.append({
+                    "name": node, "zone": f"{c.region}-{'abc'[index % 3]}",
+                    "underlay": {"device": "eth0", "addresses": [f"{PREFIX}.{number}"]}, **networks,
                     "state_dir": str(self.run.folder / "agents" / key),
                     "socket": str(self.socket(c.name, node)),
                     "pin_root": str(self.pin_root / key),
                 })
             clusters.append({
                 "name": c.name, "id": c.id, "region": c.region, "address_space": 0,
-                "pod_cidrs": [f"10.{c.id}.0.0/16", f"fd00:{c.id}::/32"],
+                "pod_cidrs": c.pod_cidrs or [f"10.{c.id}.0.0/16", f"fd00:{c.id}::/32"],
                 "nats": {"hubs": server["hub"], "edges": server["edge"]},
                 "control_planes": [f"{c.name}-cp{i}" for i in range(1, c.control_planes + 1)],
                 "nodes": nodes, "operators": ["admin"],
@@ -222,7 +225,7 @@ class Mesh:
             nodes = sum(c.get("nodes", 0) for c in status["clusters"])
             return len(status["agents"]) == nodes == len(self.node_numbers)
         try:
-            wait_until("every agent to enforce every head", in_step, timeout, 0.1)
+            wait_until("every agent to enforce every head", in_step, timeout)
         except TimeoutError as error:
             raise TimeoutError(f"{error}: {json.dumps(self.mesh_status(), indent=1)}") from None
 
