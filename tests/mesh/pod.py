@@ -17,6 +17,8 @@ GATEWAY = {4: "169.254.1.1", 6: "fe80::1"}
 class Host:
     """A namespace with a process inside."""
 
+    program = "pod_main.py"
+
     def __init__(self, run, netns, ref, ips):
         self.run, self.netns, self.ref, self.ips = run, netns, ref, ips
         self._next_id = 0
@@ -25,7 +27,7 @@ class Host:
         self.process = None
 
     def start(self):
-        self.process = self.run.start(self.netns, [sys.executable, "-u", Path(__file__).parent / "pod_main.py"],
+        self.process = self.run.start(self.netns, [sys.executable, "-u", Path(__file__).parent / self.program],
                                       netns=self.netns, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         threading.Thread(target=self._read, daemon=True).start()
 
