@@ -29,6 +29,8 @@ absl::StatusOr<std::string> VerbOf(const v1::Request& request) {
       return "wait";
     case v1::Request::kStatus:
       return "status";
+    case v1::Request::kTrace:
+      return "trace";
     default:
       return absl::InternalError("not a verb of the command line");
   }

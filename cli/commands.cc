@@ -38,6 +38,7 @@ void AddCommands(CLI::App* app, Session* session) {
   AddDeleteCommand(app, session);
   AddGetCommand(app, session);
   AddStatusCommand(app, session);
+  AddPolicyCommand(app, session);
   AddEndpointCommand(app, session);
   AddVersionCommand(app, session);
 }

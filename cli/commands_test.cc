@@ -421,5 +421,57 @@ TEST_F(CommandsTest, Version) {
   EXPECT_THAT(out(), HasSubstr("triviumctl " TRIVIUM_VERSION));
 }
 
+// ---- policy trace
+
+TEST_F(CommandsTest, TraceAsksForBothEndsAndPrintsTheAnswer) {
+  v1::Reply reply;
+  reply.mutable_trace()->set_verdict("denied");
+  reply.mutable_trace()->set_from("aws-euw2/shop/web");
+  reply.mutable_trace()->mutable_ingress()->set_reason("denied by me");
+  bus_.answers = {Says(reply)};
+  ASSERT_EQ(Run({"policy", "trace", "--from", "shop/web", "--to", "data/db@gcp-euw2", "--dport", "53/udp"}),
+            0)
+      << err();
+  EXPECT_THAT(bus_.subjects, ElementsAre("trivium.v1.rpc.aws-euw2.aws-euw2:ctl:admin.api.trace"));
+  const v1::TraceRequest& asked = bus_.requests.at(0).trace();
+  EXPECT_EQ(asked.from().pod().namespace_(), "shop");
+  EXPECT_EQ(asked.from().pod().cluster(), "");
+  EXPECT_EQ(asked.to().pod().name(), "db");
+  EXPECT_EQ(asked.to().pod().cluster(), "gcp-euw2");
+  EXPECT_EQ(asked.protocol(), v1::PROTOCOL_UDP);
+  EXPECT_EQ(asked.port(), 53u);
+  EXPECT_THAT(out(), HasSubstr("verdict:  denied"));
+  EXPECT_THAT(out(), HasSubstr("denied by me"));
+  ASSERT_EQ(Run({"policy", "trace", "--from-labels", "app=web,tier=front", "--from-namespace", "shop",
+                 "--to-ip", "203.0.113.9", "--dport", "https", "-o", "json"}),
+            0);
+  const v1::TraceRequest& labels = bus_.requests.at(1).trace();
+  EXPECT_EQ(labels.from().labels().labels().at("tier"), "front");
+  EXPECT_EQ(labels.to().ip().size(), 4u);
+  EXPECT_EQ(labels.port_name(), "https");
+  EXPECT_THAT(out(), HasSubstr("\"verdict\": \"denied\""));
+  ASSERT_EQ(
+      Run({"policy", "trace", "--from-entity", "remote-node", "--to", "shop/web", "--dport", "8/ICMPv6"}), 0);
+  EXPECT_EQ(bus_.requests.at(2).trace().from().entity(), v1::ENTITY_REMOTE_NODE);
+  EXPECT_EQ(bus_.requests.at(2).trace().protocol(), v1::PROTOCOL_ICMPV6);
+}
+
+TEST_F(CommandsTest, TraceRefusesWhatMakesNoSense) {
+  const std::vector<std::pair<std::vector<std::string>, std::string>> cases = {
+      {{"--to", "a/b", "--dport", "80"}, "give one of --from, --from-labels"},
+      {{"--from", "a/b", "--from-ip", "10.0.0.1", "--to", "a/b", "--dport", "80"}, "give one of --from"},
+      {{"--from", "web", "--to", "a/b", "--dport", "80"}, "write NAMESPACE/NAME[@CLUSTER]"},
+      {{"--from", "a/b", "--to", "a/b", "--dport", "80/GRE"}, "'GRE' is no protocol"},
+      {{"--from", "a/b", "--to-entity", "mars", "--dport", "80"}, "'mars' is no entity"},
+  };
+  for (const auto& [words, message] : cases) {
+    std::vector<std::string> line = {"policy", "trace"};
+    line.insert(line.end(), words.begin(), words.end());
+    EXPECT_NE(Run(line), 0);
+    EXPECT_THAT(err(), HasSubstr(message));
+  }
+  EXPECT_THAT(bus_.requests, IsEmpty());
+}
+
 }  // namespace
 }  // namespace trivium::cli

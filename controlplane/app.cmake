@@ -1,7 +1,7 @@
 # The control plane process without its drivers (SQL, NATS): everything that tests run on fakes.
 trivium_library(controlplane
   SOURCES app.cc cluster_service.cc config.cc head_watch.cc metrics.cc start_steps.cc
-          api/reader.cc api/server.cc api/waiter.cc
+          api/reader.cc api/server.cc api/tracer.cc api/waiter.cc
           identity/identity_keeper.cc identity/namespace_mover.cc
           liveness/detector.cc liveness/observer.cc
           publisher/publisher.cc

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "absl/strings/string_view.h"
 #include "policy/rule_set.h"
 #include "trivium/v1/objects.pb.h"
 

@@ -429,27 +429,36 @@ std::vector<VerdictEntry> RuleSet::Flatten(const std::string& class_key) const {
   return entries;
 }
 
+std::vector<RuleSet::RuleMatch> RuleSet::MatchRules(const PeerRef& peer, v1::Protocol protocol,
+                                                    uint16_t port) const {
+  const auto covers = [&](const PortSpan& span) {
+    return span.protocol == static_cast<uint8_t>(protocol) && span.first <= port && port <= span.last;
+  };
+  std::vector<RuleMatch> matches;
+  for (const Compiled::Rule& rule : compiled_->rules) {
+    RuleMatch& match =
+        matches.emplace_back(RuleMatch{rule.deny, rule.any_peer, rule.any_port, rule.any_port});
+    match.peer = match.peer || std::any_of(rule.selectors.begin(), rule.selectors.end(), [&](uint32_t s) {
+                   return compiled_->Has(compiled_->selectors[s], peer);
+                 });
+    match.port = match.port || std::any_of(rule.spans.begin(), rule.spans.end(), covers);
+    for (const uint32_t name : rule.names) {
+      if (match.port) break;
+      const std::vector<PortSpan> spans = compiled_->Resolve(name, peer);
+      match.port = std::any_of(spans.begin(), spans.end(), covers);
+    }
+  }
+  return matches;
+}
+
 Decision RuleSet::Decide(const PeerRef& peer, v1::Protocol protocol, uint16_t port) const {
   // Precedence of names as in Flatten: a deny for every port, any deny, an allow for every port, any allow.
   int best_rank = 4;
-  uint32_t best = 0;
-  for (uint32_t i = 0; i < compiled_->rules.size(); ++i) {
-    const Compiled::Rule& rule = compiled_->rules[i];
-    const bool applies =
-        rule.any_peer || std::any_of(rule.selectors.begin(), rule.selectors.end(),
-                                     [&](uint32_t s) { return compiled_->Has(selectors_[s], peer); });
-    if (!applies) continue;
-    bool covers = rule.any_port;
-    auto covered = [&](const PortSpan& span) {
-      return span.protocol == static_cast<uint8_t>(protocol) && span.first <= port && port <= span.last;
-    };
-    covers = covers || std::any_of(rule.spans.begin(), rule.spans.end(), covered);
-    for (const uint32_t name : rule.names) {
-      const std::vector<PortSpan> spans = compiled_->Resolve(name, peer);
-      covers = covers || std::any_of(spans.begin(), spans.end(), covered);
-    }
-    if (!covers) continue;
-    const int rank = (rule.deny ? 0 : 2) + (rule.any_port ? 0 : 1);
+  size_t best = 0;
+  const std::vector<RuleMatch> matches = MatchRules(peer, protocol, port);
+  for (size_t i = 0; i < matches.size(); ++i) {
+    if (!matches[i].peer || !matches[i].port) continue;
+    const int rank = (matches[i].deny ? 0 : 2) + (matches[i].every_port ? 0 : 1);
     if (rank < best_rank) {
       best_rank = rank;
       best = i;

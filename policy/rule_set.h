@@ -106,6 +106,15 @@ class RuleSet {
   // tested by, and what `policy trace` prints. Port as in VerdictEntry (for ICMP type << 8 | code).
   Decision Decide(const PeerRef& peer, v1::Protocol protocol, uint16_t port) const;
 
+  // What Decide looks at, rule by rule, parallel to rules(): which parts of it mean this connection.
+  struct RuleMatch {
+    bool deny = false;
+    bool peer = false;
+    bool port = false;
+    bool every_port = false;  // whatever the port
+  };
+  std::vector<RuleMatch> MatchRules(const PeerRef& peer, v1::Protocol protocol, uint16_t port) const;
+
  private:
   RuleSet() = default;
   struct Compiled;

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "controlplane/api/tracer.h"
 #include "controlplane/version.h"
 #include "controlplane/writer/kinds.h"
 #include "controlplane/writer/plan_manifest.h"
@@ -112,6 +113,14 @@ void Reader::Get(const v1::GetRequest& request, Answer answer) {
                            shared->first.mutable_get()->mutable_items(0)->set_manifest(*manifest);
                          shared->second(shared->first);
                        });
+}
+
+v1::Reply Reader::Trace(const v1::TraceRequest& request) const {
+  absl::StatusOr<v1::TraceResult> traced = Tracer(mirrors_, own_, agents_).Trace(request);
+  if (!traced.ok()) return ErrorReply(traced.status());
+  v1::Reply reply;
+  *reply.mutable_trace() = *std::move(traced);
+  return reply;
 }
 
 v1::Reply Reader::Status() const {

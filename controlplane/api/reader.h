@@ -1,5 +1,5 @@
-// Answers what reads: get and status, from the mirrors; the text of a manifest from SQL. Belongs to one
-// executor; not thread-safe.
+// Answers what reads: get, status and trace, from the mirrors; the text of a manifest from SQL. Belongs to
+// one executor; not thread-safe.
 #pragma once
 
 #include <string>
@@ -30,6 +30,8 @@ class Reader {
   // Of any cluster of the mesh. One object by its name comes with its manifest.
   void Get(const v1::GetRequest& request, Answer answer);
   v1::Reply Status() const;
+  // Between any two ends of the mesh.
+  v1::Reply Trace(const v1::TraceRequest& request) const;
 
  private:
   absl::StatusOr<v1::Reply> Collect(const v1::GetRequest& request, const ClusterMirror** source) const;

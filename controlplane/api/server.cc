@@ -48,6 +48,7 @@ bool MayAsk(const std::string& role, const v1::Request& request) {
       return role == "ctl" || role == "node";
     case v1::Request::kApply:
     case v1::Request::kDelete:
+    case v1::Request::kTrace:
       return role == "ctl";
     default:
       return true;  // refused for what it is
@@ -141,6 +142,8 @@ void ApiServer::Handle(const std::string& subject, const std::string& payload, A
       return reader_->Get(request.get(), std::move(answer));
     case v1::Request::kStatus:
       return answer(reader_->Status());
+    case v1::Request::kTrace:
+      return answer(reader_->Trace(request.trace()));
     case v1::Request::kWait:
       timeout = std::min(timeout, kMaxWait);
       return waiter_->Wait(request.wait(), timeout, std::move(answer));

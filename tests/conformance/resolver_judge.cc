@@ -1,5 +1,5 @@
-// Asks the policy library, each cell twice: by the plain meaning of the rules, and by their compiled form
-// (class, then longest prefix). The two must agree.
+// Asks the policy library, each cell three times: by the plain meaning of the rules, by their compiled form
+// (class, then longest prefix), and as `policy trace` explains it. All must agree.
 #include <map>
 #include <tuple>
 #include <utility>
@@ -9,6 +9,7 @@
 #include "base/status.h"
 #include "policy/cidr.h"
 #include "policy/rule_set.h"
+#include "policy/trace.h"
 #include "tests/conformance/judge.h"
 
 namespace trivium::conformance {
@@ -71,6 +72,34 @@ class ResolverJudge final : public Judge {
     return verdict;
   }
 
+  // The explanation gives the same verdict and rule, and its parts bear it out.
+  static absl::Status CheckTrace(const policy::Trace& trace, const policy::Decision& decision,
+                                 const Flow& flow) {
+    const auto wrong = [&](absl::string_view what) {
+      return absl::InternalError(absl::StrCat(flow.from, " -> ", flow.to, ": the trace ", what));
+    };
+    if (trace.decision.verdict != decision.verdict || trace.decision.by_rule != decision.by_rule ||
+        !(trace.decision.rule == decision.rule)) {
+      return wrong(absl::StrCat("says otherwise: ", trace.reason));
+    }
+    const bool allowed = decision.verdict == policy::Verdict::kAllow;
+    bool denies = false;
+    for (const policy::TracedRule& rule : trace.matching) {
+      if (rule.reason.empty()) return wrong("does not say why a rule matches");
+      denies |= rule.action == policy::Verdict::kDeny;
+    }
+    if (decision.by_rule != !trace.matching.empty()) return wrong("lists rules that did not decide");
+    if (decision.by_rule && !(trace.matching[0].rule == decision.rule))
+      return wrong("begins with another rule");
+    if (allowed && denies) return wrong("lists a deny and allows");
+    if (allowed && !trace.would_allow.empty()) return wrong("says what would allow what is allowed");
+    if (!allowed && !denies && trace.selecting.empty()) return wrong("denies for no policy");
+    for (const policy::TracedRule& rule : trace.would_allow) {
+      if (rule.reason.empty()) return wrong("does not say what is missing");
+    }
+    return absl::OkStatus();
+  }
+
   absl::StatusOr<Answer> Side(const World& world, const Flow& flow, const Host& subject, const Host& peer,
                               v1::Rule::Direction direction) {
     const v1::Identity& identity = IdentityOf(world, subject);
@@ -96,6 +125,9 @@ class ResolverJudge final : public Judge {
                                               compiled == policy::Verdict::kAllow ? "allow" : "deny",
                                               ", the rules say otherwise"));
     }
+    TRIVIUM_RETURN_IF_ERROR(CheckTrace(policy::Explain({&identity, direction, ref, flow.protocol, port},
+                                                       policies_[subject.cluster], groups_[subject.cluster]),
+                                       decision, flow));
     return Answer{
         decision.verdict == policy::Verdict::kAllow,
         absl::StrCat(
