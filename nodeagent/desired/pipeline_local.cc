@@ -201,6 +201,7 @@ void Pipeline::ResolveSubjects() {
     Built& mine = built[identity];
     mine.directions = directions;
     if (peer == peers_.end() || peer->second.object == nullptr) continue;
+    const ObjectPtr object = peer->second.object;  // prefixes change the table below
     if (subject->second.matched == nullptr) MatchPolicies(identity, &subject->second);
     std::vector<const v1::Policy*> policies;
     for (const std::string& key : subject->second.policies) {
@@ -208,8 +209,8 @@ void Pipeline::ResolveSubjects() {
     }
     for (const uint32_t direction : {DIRECTION_INGRESS, DIRECTION_EGRESS}) {
       if ((directions & 1 << direction) == 0) continue;
-      mine.sets[direction] = policy::RuleSet::Build(peer->second.object->identity(), kDirections[direction],
-                                                    policies, cidr_groups_);
+      mine.sets[direction] =
+          policy::RuleSet::Build(object->identity(), kDirections[direction], policies, cidr_groups_);
       ++counters_.rule_sets_built;
       OnPrefixes(cidrs_.Use(mine.sets[direction]->prefixes()));
     }
