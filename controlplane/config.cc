@@ -118,10 +118,10 @@ absl::Status ReadRegions(const YamlSection& sql, std::vector<std::pair<uint32_t,
 absl::StatusOr<ControlPlaneConfig> ControlPlaneConfig::Parse(absl::string_view text,
                                                              const std::string& path) {
   TRIVIUM_ASSIGN_OR_RETURN(const YamlSection top, YamlSection::Parse(text, path));
-  TRIVIUM_RETURN_IF_ERROR(top.Allow({"instance", "cluster", "cluster_id", "region", "address_space",
-                                     "pod_cidrs", "clusters", "nats", "sql", "log_level", "log_format",
-                                     "metrics", "beacon_ms", "identity_grace_s", "identities_ahead",
-                                     "liveness_ms"}));
+  TRIVIUM_RETURN_IF_ERROR(
+      top.Allow({"instance", "cluster", "cluster_id", "region", "address_space", "pod_cidrs", "clusters",
+                 "nats", "sql", "log_level", "log_format", "metrics", "beacon_ms", "identity_grace_s",
+                 "identities_ahead", "liveness_ms"}));
   ControlPlaneConfig config;
   TRIVIUM_RETURN_IF_ERROR(NameAt(top, "instance", &config.instance));
   TRIVIUM_RETURN_IF_ERROR(ReadClusters(top, &config.clusters));

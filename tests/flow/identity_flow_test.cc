@@ -69,7 +69,8 @@ class IdentityFlowTest : public ControlPlaneTest {
     return reply.add_endpoint().identity().id();
   }
   bool Exists(uint32_t identity) {
-    return aws_->app->cluster()->mirror()->mirror().Find(v1::KIND_IDENTITY, absl::StrCat(identity)) != nullptr;
+    return aws_->app->cluster()->mirror()->mirror().Find(v1::KIND_IDENTITY, absl::StrCat(identity)) !=
+           nullptr;
   }
   // With the cluster's numbers used up to `spare`, the next label sets get those that are free again.
   void UseUpFreshNumbers() {
@@ -212,8 +213,9 @@ TEST_F(IdentityFlowTest, AMeshThatIsOutOfReachStopsNoPodWhileNumbersAreLeft) {
   // It comes back, and the reserve is filled again before it is needed.
   aws_->store->SetHomeUnavailable(0, false);
   Run(absl::Seconds(10));
-  EXPECT_GE(FreeIdentities(aws_->app->mirrors()->mesh()->mirror(), 1, *aws_->app->cluster()->mirror()->index()),
-            256u);
+  EXPECT_GE(
+      FreeIdentities(aws_->app->mirrors()->mesh()->mirror(), 1, *aws_->app->cluster()->mirror()->index()),
+      256u);
 }
 
 // Four control planes of one cluster, and far more requests than label sets, all at once.

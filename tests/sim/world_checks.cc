@@ -32,7 +32,8 @@ std::string World::NotConverged() {
       std::string problem = Compare(cp->name(), entry->mirror->replica(), history_.head(name));
       if (!problem.empty()) return problem;
     }
-    if (cp->app()->cluster()->writer()->queued() != 0) return absl::StrCat(cp->name(), " has requests waiting");
+    if (cp->app()->cluster()->writer()->queued() != 0)
+      return absl::StrCat(cp->name(), " has requests waiting");
   }
   for (const auto& reader : subscribers_) {
     if (!reader->up() || reader->app() == nullptr) return absl::StrCat(reader->name(), " is down");
