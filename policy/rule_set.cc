@@ -50,7 +50,7 @@ struct RuleSet::Compiled {
   struct Rule {
     bool deny = false;
     bool any_peer = false;
-    std::vector<uint32_t> selectors;  // into `selectors`
+    std::vector<uint32_t> selectors;  // into RuleSet::selectors_
     bool any_port = false;
     std::vector<PortSpan> spans;
     std::vector<uint32_t> names;  // into `names`
@@ -439,7 +439,7 @@ std::vector<RuleSet::RuleMatch> RuleSet::MatchRules(const PeerRef& peer, v1::Pro
     RuleMatch& match =
         matches.emplace_back(RuleMatch{rule.deny, rule.any_peer, rule.any_port, rule.any_port});
     match.peer = match.peer || std::any_of(rule.selectors.begin(), rule.selectors.end(), [&](uint32_t s) {
-                   return compiled_->Has(compiled_->selectors[s], peer);
+                   return compiled_->Has(selectors_[s], peer);
                  });
     match.port = match.port || std::any_of(rule.spans.begin(), rule.spans.end(), covers);
     for (const uint32_t name : rule.names) {

@@ -60,7 +60,7 @@ absl::Status SnapshotLoad::Add(absl::string_view chunk) {
   v1::Head head;
   bool headed = false;
   const auto take_head = [&] { return std::exchange(headed, true) ? absl::OkStatus() : TakeHead(head); };
-  TRIVIUM_RETURN_IF_ERROR(ReadSnapshotChunk(chunk, &head, [&](const SnapshotItem& item) -> absl::Status {
+  const auto take = [&](const SnapshotItem& item) -> absl::Status {
     TRIVIUM_RETURN_IF_ERROR(take_head());
     TRIVIUM_RETURN_IF_ERROR(CheckRevision(item.revision));
     ++objects_;
@@ -77,7 +77,8 @@ absl::Status SnapshotLoad::Add(absl::string_view chunk) {
     }
     mirror_.Upsert(Mirror::ObjectPtr(std::move(object)), item.revision);
     return absl::OkStatus();
-  }));
+  };
+  TRIVIUM_RETURN_IF_ERROR(ReadSnapshotChunk(chunk, &head, take));
   return take_head();
 }
 

@@ -44,9 +44,13 @@ bool ParseAddress(absl::string_view message, EndpointRecord* record) {
 std::optional<EndpointRecord> RecordOf(const v1::Endpoint& endpoint, uint64_t revision) {
   const absl::StatusOr<Id128> uid = Id128::FromBytes(endpoint.meta().uid());
   if (!uid.ok()) return std::nullopt;
-  EndpointRecord record{*uid, revision, endpoint.node(), endpoint.identity(), {}};
+  std::optional<EndpointRecord> record(std::in_place);
+  record->uid = *uid;
+  record->revision = revision;
+  record->node = endpoint.node();
+  record->identity = endpoint.identity();
   for (const v1::EndpointAddress& address : endpoint.addresses()) {
-    AddAddress(address.space(), address.ip(), &record);
+    AddAddress(address.space(), address.ip(), &*record);
   }
   return record;
 }
