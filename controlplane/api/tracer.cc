@@ -94,7 +94,8 @@ absl::StatusOr<Port> PortOf(const v1::TraceRequest& request, const v1::Identity*
   if (request.protocol() != v1::PROTOCOL_ANY) port.protocol = request.protocol();
   if (!request.port_name().empty()) {
     std::vector<std::string> there;
-    for (const v1::NamedPort& named : to == nullptr ? v1::Identity().named_ports() : to->named_ports()) {
+    const v1::Identity& named_by = to == nullptr ? v1::Identity::default_instance() : *to;
+    for (const v1::NamedPort& named : named_by.named_ports()) {
       const bool wanted = request.protocol() == v1::PROTOCOL_ANY || request.protocol() == named.protocol();
       if (named.name() == request.port_name() && wanted) {
         return Port{named.protocol(), static_cast<uint16_t>(named.port())};

@@ -58,7 +58,7 @@ class SnapshotCache {
   };
   // One that is being cut: objects are immutable, so that holding them holds the revision.
   struct Work {
-    explicit Work(const v1::Head& head) : writer(head) {}
+    explicit Work(const v1::Head& at) : head(at), writer(at) {}
     v1::Head head;
     absl::Duration made;
     SnapshotWriter writer;
