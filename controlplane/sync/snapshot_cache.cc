@@ -38,7 +38,6 @@ void SnapshotCache::Open(const Replica& replica, Opened opened) {
   waiting.push_back(std::move(opened));
   const bool running = work != nullptr;
   work = std::make_unique<Work>(replica.head());
-  work->head = replica.head();
   work->made = now;
   work->waiting = std::move(waiting);
   work->objects.reserve(replica.mirror().size());

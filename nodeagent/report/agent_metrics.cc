@@ -98,7 +98,8 @@ void CollectEndpoints(const AgentApp& app, MetricsPage* page) {
   for (int state = v1::EndpointState_MIN + 1; state <= v1::EndpointState_MAX; ++state) {
     states[static_cast<v1::EndpointState>(state)] = 0;
   }
-  for (const v1::LocalEndpoint& endpoint : app.endpoints().List().endpoints()) ++states[endpoint.state()];
+  const v1::EndpointListResult list = app.endpoints().List();
+  for (const v1::LocalEndpoint& endpoint : list.endpoints()) ++states[endpoint.state()];
   for (const auto& [state, count] : states) page->Gauge(kEndpoints, count, {{"state", StateName(state)}});
 }
 
