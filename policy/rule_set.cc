@@ -438,9 +438,8 @@ std::vector<RuleSet::RuleMatch> RuleSet::MatchRules(const PeerRef& peer, v1::Pro
   for (const Compiled::Rule& rule : compiled_->rules) {
     RuleMatch& match =
         matches.emplace_back(RuleMatch{rule.deny, rule.any_peer, rule.any_port, rule.any_port});
-    match.peer = match.peer || std::any_of(rule.selectors.begin(), rule.selectors.end(), [&](uint32_t s) {
-                   return compiled_->Has(selectors_[s], peer);
-                 });
+    match.peer = match.peer || std::any_of(rule.selectors.begin(), rule.selectors.end(),
+                                           [&](uint32_t s) { return compiled_->Has(selectors_[s], peer); });
     match.port = match.port || std::any_of(rule.spans.begin(), rule.spans.end(), covers);
     for (const uint32_t name : rule.names) {
       if (match.port) break;
