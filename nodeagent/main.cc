@@ -1,6 +1,7 @@
 // trivium-agent: the process on each node that brings the cluster's state into the node's eBPF maps. It may
 // die, be restarted or upgraded at any moment: maps and programs are pinned or attached, and stay.
 
+#include <malloc.h>
 #include <spdlog/spdlog.h>
 
 #include <CLI/CLI.hpp>
@@ -205,7 +206,16 @@ absl::Status Cleanup(const AgentConfig& config) {
   return status;
 }
 
+// What the agent holds comes and goes in large pieces (a snapshot, a table that doubles): given back to the
+// machine at once, and not kept in an arena for each thread that once handed some of it on.
+void KeepMemorySmall() {
+  mallopt(M_ARENA_MAX, 2);
+  mallopt(M_MMAP_THRESHOLD, 256 * 1024);
+  mallopt(M_TRIM_THRESHOLD, 1024 * 1024);
+}
+
 int Main(int argc, char** argv) {
+  KeepMemorySmall();
   CLI::App cli("trivium-agent: brings the state of a Trivium mesh into this node's eBPF maps",
                "trivium-agent");
   std::string path;

@@ -10,7 +10,7 @@
 namespace trivium::bench {
 
 struct HerdOptions {
-  int agents = 0;
+  int agents = 1000;
   int connections = 100;  // that they share
   uint32_t clusters = 250;
   std::string nats;

@@ -168,6 +168,7 @@ int Main(int argc, char** argv) {
   std::string build = "build/dev", json;
   cli.add_option("--build", build, "folder of the built programs")->capture_default_str();
   cli.add_option("--json", json, "also writes the rows there");
+  cli.fallthrough();  // they may stand behind the subcommand
 
   BootstrapOptions bootstrap;
   CLI::App* time = cli.add_subcommand("bootstrap", "time: cold, restarted, cut off, and many at once");
