@@ -38,11 +38,7 @@ struct Server {
   absl::Status Start(const std::string& nats) {
     ControlPlaneConfig config;
     config.instance = "bench-cp";
-    config.cluster = ClusterName(1);
-    config.cluster_id = 1;
-    config.region = kRegion;
-    config.home = kHome;
-    config.pod_cidrs = {PodCidr(options, 1)};
+    config.clusters = {{ClusterName(1), 1, kRegion, kHome, 0, {PodCidr(options, 1)}}};
     NatsOptions nats_options;
     nats_options.servers = {nats};
     nats_options.principal = config.Principal();
