@@ -9,6 +9,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "policy/parse.h"
@@ -18,6 +19,9 @@
 
 namespace trivium::policy {
 namespace {
+
+// A label's key is shorter; and the JSON that a List's item is kept as could not be read with a key of 1,024.
+constexpr size_t kMaxKeyBytes = 512;
 
 absl::Status Refuse(absl::string_view file, int line, absl::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat(file, ":", line, ": ", what));
@@ -54,7 +58,8 @@ absl::Status CheckText(absl::string_view text, absl::string_view file) {
     const size_t length = Utf8Length(text);
     if (length == 0) return Refuse(file, line, "these bytes are not UTF-8; manifests are UTF-8 text");
     const unsigned char c = static_cast<unsigned char>(text.front());
-    if ((c < 0x20 && c != '\n' && c != '\r' && c != '\t') || c == 0x7f) {
+    const bool line_end = c == '\n' || (c == '\r' && text.size() > 1 && text[1] == '\n');
+    if ((c < 0x20 && !line_end && c != '\t') || c == 0x7f) {
       return Refuse(
           file, line,
           absl::StrCat("a control character (0x", absl::Hex(c, absl::kZeroPad2), ") stands here; remove it"));
@@ -78,6 +83,45 @@ bool IsBlank(absl::string_view text) {
     text.remove_prefix(end == absl::string_view::npos ? text.size() : end + 1);
   }
   return true;
+}
+
+// The four hex digits of a "\uXXXX" at the head of `text`; 0 if there is none.
+uint32_t Utf16Unit(absl::string_view text) {
+  uint32_t unit = 0;
+  if (text.size() < 6 || !absl::StartsWith(text, "\\u") || !absl::SimpleHexAtoi(text.substr(2, 4), &unit))
+    return 0;
+  return unit;
+}
+
+// JSON writes what lies beyond 16 bits as two escapes, which YAML refuses: they become one "\UXXXXXXXX". Only
+// in what may be JSON, where quotes show what is a string; in anything else the same characters may stand for
+// themselves.
+std::string JoinSurrogates(absl::string_view text) {
+  const absl::string_view start = absl::StripLeadingAsciiWhitespace(text);
+  if (start.empty() || (start.front() != '{' && start.front() != '[')) return std::string(text);
+  std::string joined;
+  bool in_string = false;
+  for (size_t at = 0; at < text.size();) {
+    const char c = text[at];
+    if (!in_string && (c == '\'' || c == '#')) return std::string(text);
+    if (c == '"') in_string = !in_string;
+    if (c != '\\' || !in_string) {
+      joined += c;
+      ++at;
+      continue;
+    }
+    const uint32_t high = Utf16Unit(text.substr(at));
+    const uint32_t low = high == 0 ? 0 : Utf16Unit(text.substr(std::min(at + 6, text.size())));
+    if (high >= 0xd800 && high < 0xdc00 && low >= 0xdc00 && low < 0xe000) {
+      const uint32_t code = 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
+      absl::StrAppend(&joined, "\\U", absl::Hex(code, absl::kZeroPad8));
+      at += 12;
+    } else {
+      joined += text.substr(at, 2);
+      at += 2;
+    }
+  }
+  return joined;
 }
 
 // Thrown through yaml-cpp, caught in ParseYaml.
@@ -107,6 +151,10 @@ class TreeBuilder final : public YAML::EventHandler {
                 const std::string& value) override {
     Check(mark, anchor, tag == "tag:yaml.org,2002:str" ? "" : tag);
     if (ExpectsKey()) {
+      if (value.size() > kMaxKeyBytes) {
+        throw Refused{mark.line, absl::StrCat("a key of ", value.size(), " bytes; at most ", kMaxKeyBytes,
+                                              " are taken")};
+      }
       stack_.back().keys.push_back(YamlNode::Key{value, Line(mark)});
       return;
     }
@@ -223,7 +271,7 @@ void AppendJsonString(absl::string_view text, std::string* out) {
   for (const char c : text) {
     if (c == '"' || c == '\\') {
       absl::StrAppend(out, "\\", absl::string_view(&c, 1));
-    } else if (static_cast<unsigned char>(c) < 0x20) {
+    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
       absl::StrAppend(out, "\\u", absl::Hex(static_cast<unsigned char>(c), absl::kZeroPad4));
     } else {
       *out += c;
@@ -306,7 +354,7 @@ absl::StatusOr<YamlNode> ParseYaml(const YamlDocument& document, absl::string_vi
   const auto refuse = [&](int line, absl::string_view what) {
     return Refuse(file, document.line + line, what);
   };
-  std::istringstream in{std::string(document.text)};
+  std::istringstream in{JoinSurrogates(document.text)};
   TreeBuilder builder(document.line);
   try {
     YAML::Parser parser(in);
