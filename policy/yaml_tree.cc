@@ -117,7 +117,7 @@ std::string JoinSurrogates(absl::string_view text) {
       absl::StrAppend(&joined, "\\U", absl::Hex(code, absl::kZeroPad8));
       at += 12;
     } else {
-      joined += text.substr(at, 2);
+      absl::StrAppend(&joined, text.substr(at, 2));
       at += 2;
     }
   }
