@@ -31,6 +31,8 @@ absl::StatusOr<std::string> VerbOf(const v1::Request& request) {
       return "status";
     case v1::Request::kTrace:
       return "trace";
+    case v1::Request::kBumpEpoch:
+      return "bump-epoch";
     default:
       return absl::InternalError("not a verb of the command line");
   }

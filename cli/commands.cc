@@ -40,6 +40,7 @@ void AddCommands(CLI::App* app, Session* session) {
   AddStatusCommand(app, session);
   AddPolicyCommand(app, session);
   AddEndpointCommand(app, session);
+  AddAdminCommand(app, session);
   AddVersionCommand(app, session);
 }
 

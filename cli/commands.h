@@ -17,6 +17,7 @@ void AddGetCommand(CLI::App* app, Session* session);
 void AddStatusCommand(CLI::App* app, Session* session);
 void AddEndpointCommand(CLI::App* app, Session* session);
 void AddPolicyCommand(CLI::App* app, Session* session);
+void AddAdminCommand(CLI::App* app, Session* session);
 void AddVersionCommand(CLI::App* app, Session* session);
 
 // Every command of triviumctl but `mesh` (cli/mesh), and the global options.

@@ -120,6 +120,7 @@ class CommandsTest : public ::testing::Test {
     session.in = &in_;
     session.out = &out_;
     session.err = &err_;
+    session.interactive = interactive_;
     CLI::App app("test", "triviumctl");
     AddCommands(&app, &session);
     words.insert(words.end(), {"--config", (folder_ / "triviumctl.yaml").string()});
@@ -141,6 +142,7 @@ class CommandsTest : public ::testing::Test {
   LoopExecutor executor_;
   ScriptedBus bus_;
   std::filesystem::path folder_;
+  bool interactive_ = true;
   std::istringstream in_;
   std::ostringstream out_;
   std::ostringstream err_;
@@ -185,6 +187,35 @@ TEST_F(CommandsTest, ApplySendsTheFileAndPrintsAsKubectlDoes) {
   EXPECT_EQ(bus_.requests[0].apply().manifests(0).text(), kPolicy);
   EXPECT_EQ(bus_.requests[0].request_id().size(), 16u);
   EXPECT_THAT(bus_.requests[0].source(), HasSubstr("triviumctl/"));
+}
+
+TEST_F(CommandsTest, ANewEpochIsConfirmedByTheClustersName) {
+  v1::Reply bumped;
+  bumped.mutable_bump_epoch()->mutable_before()->set_epoch(3);
+  bumped.mutable_bump_epoch()->mutable_after()->set_epoch(1700000000);
+  bumped.mutable_bump_epoch()->mutable_after()->set_revision(42);
+  bus_.answers = {Says(bumped)};
+  const std::vector<std::string> bump = {"admin",    "bump-epoch", "--cluster",
+                                         "gcp-euw2", "--reason",   "a drill"};
+  EXPECT_EQ(Run(bump, "gcp-euw1\n"), kExitRefused);
+  EXPECT_THAT(err(), HasSubstr("not confirmed: nothing was done"));
+  EXPECT_EQ(Run(bump, ""), kExitRefused);
+  EXPECT_THAT(bus_.requests, IsEmpty());
+  EXPECT_EQ(Run(bump, "gcp-euw2\n"), kExitOk) << err();
+  EXPECT_EQ(out(), "cluster gcp-euw2: epoch 3 -> 1700000000, revision 42\n");
+  EXPECT_THAT(bus_.subjects, ElementsAre("trivium.v1.rpc.gcp-euw2.gcp-euw2:ctl:admin.api.bump-epoch"));
+  EXPECT_EQ(bus_.requests[0].bump_epoch().reason(), "a drill");
+  // Where nobody can be asked, nothing is taken for a yes.
+  interactive_ = false;
+  EXPECT_EQ(Run(bump, "gcp-euw2\n"), kExitRefused);
+  EXPECT_THAT(err(), HasSubstr("--yes"));
+  EXPECT_EQ(bus_.requests.size(), 1u);
+  std::vector<std::string> sure = bump;
+  sure.push_back("--yes");
+  EXPECT_EQ(Run(sure), kExitOk) << err();
+  EXPECT_EQ(Run({"admin", "bump-epoch", "--reason", "x", "--yes"}), kExitRefused);
+  EXPECT_THAT(err(), HasSubstr("--cluster NAME"));
+  EXPECT_EQ(Run({"admin", "bump-epoch", "--cluster", "gcp-euw2", "--yes"}), kExitUsage) << "no reason";
 }
 
 TEST_F(CommandsTest, ApplyTakesFoldersAndStandardInput) {

@@ -34,6 +34,8 @@ int main(int argc, char** argv) {
   session.err = &std::cerr;
   session.style.colour = isatty(STDOUT_FILENO) != 0 && isatty(STDERR_FILENO) != 0;
 
+  session.interactive = isatty(STDIN_FILENO) != 0;
+
   CLI::App app("triviumctl: policies, endpoints and state of a Trivium mesh", "triviumctl");
   trivium::cli::AddCommands(&app, &session);
   trivium::cli::AddMeshCommand(&app, &session);

@@ -34,6 +34,7 @@ struct Session {
   std::ostream* out = nullptr;
   std::ostream* err = nullptr;
   Style style;
+  bool interactive = false;  // `in` is a terminal: somebody can be asked
 
   // Global options.
   std::string config_path;

@@ -40,3 +40,14 @@ function(trivium_test name)
     set_tests_properties(${name} PROPERTIES RUN_SERIAL TRUE)
   endif()
 endfunction()
+
+# trivium_with_current_nats(name): the test once more, as <name>_current, with the nats-server of tests/nats/server
+# instead of the distribution's. Skipped, with the reason, where that one cannot be built.
+function(trivium_with_current_nats name)
+  set(server ${CMAKE_BINARY_DIR}/tests/nats/nats-server-current)
+  add_test(NAME ${name}_current
+           COMMAND ${CMAKE_SOURCE_DIR}/tests/nats/server/run ${server} $<TARGET_FILE:${name}>)
+  set_tests_properties(${name}_current PROPERTIES LABELS nats TIMEOUT 300 SKIP_RETURN_CODE 77
+                       FIXTURES_REQUIRED nats_server_current)
+  add_dependencies(tests_nats ${name})
+endfunction()

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "controlplane/version.h"
 #include "schema/subjects.h"
 
 namespace trivium {
@@ -44,9 +45,13 @@ App::App(const ControlPlaneConfig& config, const Drivers& drivers)
       mesh_writer_(mirrors_.mesh(), mirrors_.mesh_follower(), drivers.store, drivers.executor, drivers.clock,
                    drivers.random, Writer::Options(),
                    [this](const Batch& batch) { publisher_.Publish(batch); }),
+      leases_(config.instance, drivers.store, drivers.executor, drivers.clock, LeaseKeeper::Options()),
       snapshots_(config.instance, drivers.executor, drivers.clock, drivers.random, SnapshotCache::Options()),
       sync_(config.instance, &mirrors_, drivers.store, drivers.bus, drivers.executor, drivers.clock,
             &snapshots_, SyncServer::Options()),
+      mesh_log_(mirrors_.mesh()->ref(), drivers.store, drivers.executor, LogOptionsOf(config),
+                // The mesh has no lease: those that hold others' look after its log.
+                [this] { return leases_.Holds(clusters_.front()->name()); }),
       start_(drivers) {
   const auto handle_restores_of = [this](Mirrors::Entry* entry) {
     entry->follower->OnRestore([this, mirror = entry->mirror.get()](Follower::Done done) {
@@ -57,7 +62,7 @@ App::App(const ControlPlaneConfig& config, const Drivers& drivers)
   for (const ServedCluster& cluster : config.clusters) {
     handle_restores_of(mirrors_.Find(cluster.name));
     clusters_.push_back(std::make_unique<ClusterService>(
-        config, cluster, ClusterService::Shared{drivers, &mirrors_, &publisher_, &mesh_writer_}));
+        config, cluster, ClusterService::Shared{drivers, &mirrors_, &publisher_, &mesh_writer_, &leases_}));
   }
   mirrors_.ObserveBeacons([this](const v1::Heads& heads) {
     for (const auto& cluster : clusters_) cluster->OnBeacon(heads);
@@ -129,6 +134,7 @@ void App::OnServing(ClusterService* cluster, const absl::Status& status) {
     const absl::Status listening = sync_.Start();
     if (!listening.ok()) return start_.End(Annotate(listening, "subscribing"));
     publisher_.StartBeacons();
+    mesh_log_.Start();
   }
   if (serving_ == clusters_.size()) start_.End(absl::OkStatus());
 }
@@ -174,34 +180,42 @@ std::vector<std::string> App::NotReady() const {
 
 void App::HandleRestore(ClusterMirror* mirror, Follower::Done done) {
   auto shared = std::make_shared<Follower::Done>(std::move(done));
+  const absl::Time now = drivers_.clock->Now();
+  AuditRow why;
+  why.actor = clusters_.front()->principal().ToString();
+  why.source = absl::StrCat("trivium-controlplane/", kVersion, " restore");
+  why.verb = "bump-epoch";
+  why.kind = v1::KIND_CLUSTER;
+  why.key = mirror->ref().name;
+  why.manifest = "the database is not what was committed: it was restored, or changed by hand";
+  why.time_us = absl::ToUnixMicros(now);
   drivers_.store->BumpEpoch(
-      mirror->ref(), static_cast<uint64_t>(absl::ToUnixSeconds(drivers_.clock->Now())), drivers_.executor,
-      [alive = alive_.Watch(), shared, mirror](const absl::StatusOr<StoredHead>& head) {
+      mirror->ref(), static_cast<uint64_t>(absl::ToUnixSeconds(now)), why, drivers_.executor,
+      [alive = alive_.Watch(), shared, mirror](const absl::StatusOr<NewEpoch>& epoch) {
         if (alive.expired()) return;
-        if (head.ok()) {
+        if (epoch.ok()) {
           spdlog::error("began a new epoch after a restore cluster={} epoch={} revision={}",
-                        mirror->ref().name, head->epoch, head->revision);
+                        mirror->ref().name, epoch->after.epoch, epoch->after.revision);
         }
-        (*shared)(head.status());
+        (*shared)(epoch.status());
       });
 }
 
 void App::Drain(absl::AnyInvocable<void()> done) {
   auto shared = std::make_shared<absl::AnyInvocable<void()>>(std::move(done));
-  auto open = std::make_shared<size_t>(clusters_.size());
-  for (const auto& cluster : clusters_) {
-    cluster->Drain([this, shared, open] {
-      if (--*open > 0) return;
-      mesh_writer_.Drain([this, shared] {
-        drivers_.bus->FlushAsync(kFlushTimeout, drivers_.executor, [shared](const absl::Status& status) {
-          if (!status.ok()) {
-            spdlog::warn("leaving without a flush error=\"{}\"", std::string(status.message()));
-          }
-          (*shared)();
-        });
+  auto open = std::make_shared<size_t>(clusters_.size() + 1);
+  const auto finish = [this, shared, open] {
+    if (--*open > 0) return;
+    mesh_writer_.Drain([this, shared] {
+      drivers_.bus->FlushAsync(kFlushTimeout, drivers_.executor, [shared](const absl::Status& status) {
+        if (!status.ok()) spdlog::warn("leaving without a flush error=\"{}\"", std::string(status.message()));
+        (*shared)();
       });
     });
-  }
+  };
+  // Others commit from now on.
+  leases_.Leave(finish);
+  for (const auto& cluster : clusters_) cluster->Drain(finish);
 }
 
 }  // namespace trivium

@@ -1,8 +1,10 @@
 # The control plane process without its drivers (SQL, NATS): everything that tests run on fakes.
 trivium_library(controlplane
   SOURCES app.cc cluster_service.cc config.cc head_watch.cc metrics.cc start_steps.cc
-          api/reader.cc api/server.cc api/tracer.cc api/waiter.cc
+          api/epoch_admin.cc api/reader.cc api/server.cc api/tracer.cc api/waiter.cc
+          compaction/log_keeper.cc
           identity/identity_keeper.cc identity/namespace_mover.cc
+          lease/forwarder.cc lease/lease_keeper.cc
           liveness/detector.cc liveness/observer.cc
           publisher/publisher.cc
           status/agent_table.cc

@@ -14,9 +14,11 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "controlplane/cluster_service.h"
+#include "controlplane/compaction/log_keeper.h"
 #include "controlplane/config.h"
 #include "controlplane/drivers.h"
 #include "controlplane/head_watch.h"
+#include "controlplane/lease/lease_keeper.h"
 #include "controlplane/publisher/publisher.h"
 #include "controlplane/start_steps.h"
 #include "controlplane/sync/mirrors.h"
@@ -59,6 +61,7 @@ class App {
   bool SqlUp() const;
   // Why it cannot be trusted with requests, for its operator; empty: it can.
   std::vector<std::string> NotReady() const;
+  const LeaseKeeper& leases() const { return leases_; }
 
  private:
   void ListenToFeed();
@@ -75,8 +78,10 @@ class App {
   HeadWatch heads_;
   Publisher publisher_;
   Writer mesh_writer_;
+  LeaseKeeper leases_;
   SnapshotCache snapshots_;
   SyncServer sync_;
+  LogKeeper mesh_log_;
   StartSteps start_;
   std::vector<std::unique_ptr<ClusterService>> clusters_;
   bool connected_ = false;

@@ -54,28 +54,38 @@ ClusterService::ClusterService(const ControlPlaneConfig& config, const ServedClu
       drivers_(shared.drivers),
       mesh_(shared.mirrors->mesh()),
       mesh_writer_(shared.mesh_writer),
+      leases_(shared.leases),
       mirror_(shared.mirrors->Find(cluster.name)->mirror.get()),
       follower_(shared.mirrors->Find(cluster.name)->follower.get()),
       writer_(mirror_, follower_, drivers_.store, drivers_.executor, drivers_.clock, drivers_.random,
               Writer::Options(),
               [publisher = shared.publisher](const Batch& batch) { publisher->Publish(batch); }),
+      forwarder_(principal(), leases_, drivers_.bus, drivers_.executor, drivers_.clock, Forwarder::Options()),
       planner_(PlannerConfigOf(cluster), &mesh_->mirror(), drivers_.random),
       agents_(mirror_, drivers_.store, drivers_.executor, drivers_.clock),
-      identities_(mirror_, drivers_.store, drivers_.executor, drivers_.clock, KeeperOptionsOf(config),
-                  [this](std::vector<uint32_t> numbers) { RetireIdentities(std::move(numbers)); }),
-      mover_(mirror_, &planner_, drivers_.executor,
-             [this](NamespaceMover::Plan plan, Writer::Answer answer) {
-               Submit(&writer_, "move-endpoints", std::move(plan), std::move(answer));
-             }),
-      liveness_(config.instance, PlannerConfigOf(cluster), mirror_, drivers_.executor, drivers_.clock,
-                drivers_.random, DetectorOptionsOf(config),
-                [this](LivenessObserver::Plan plan, Writer::Answer answer) {
-                  Submit(&writer_, "observe", std::move(plan), std::move(answer));
-                }),
+      identities_(
+          mirror_, drivers_.store, drivers_.executor, drivers_.clock, KeeperOptionsOf(config),
+          [this] { return Commits(); },
+          [this](std::vector<uint32_t> numbers) { RetireIdentities(std::move(numbers)); }),
+      mover_(
+          mirror_, &planner_, drivers_.executor, [this] { return Commits(); },
+          [this](NamespaceMover::Plan plan, Writer::Answer answer) {
+            Submit(&writer_, "move-endpoints", std::move(plan), std::move(answer));
+          }),
+      liveness_(
+          PlannerConfigOf(cluster), mirror_, drivers_.executor, drivers_.clock, drivers_.random,
+          DetectorOptionsOf(config), [this] { return Commits(); },
+          [this](LivenessObserver::Plan plan, Writer::Answer answer) {
+            Submit(&writer_, "observe", std::move(plan), std::move(answer));
+          }),
+      log_(mirror_->ref(), drivers_.store, drivers_.executor, LogOptionsOf(config),
+           [this] { return leases_->Holds(cluster_.name); }),
       reader_(config.instance, shared.mirrors, mirror_, &agents_, shared.publisher, drivers_.store,
               drivers_.executor),
       waiter_(mirror_, &agents_, drivers_.executor, [this] { return mover_.settled(); }),
-      api_(&planner_, &writer_, &reader_, &waiter_, drivers_.bus, drivers_.executor, drivers_.clock),
+      epochs_(follower_, mirror_->ref(), drivers_.store, drivers_.executor, drivers_.clock),
+      api_(config.instance, &planner_, &writer_, &forwarder_, &reader_, &waiter_, &epochs_, drivers_.bus,
+           drivers_.executor, drivers_.clock),
       start_(drivers_) {
   for (ClusterMirror* mirror : {mesh_, mirror_}) {
     mirror->Observe([this, alive = alive_.Watch()](const Batch*) {
@@ -165,9 +175,11 @@ void ClusterService::Serve() {
   for (const absl::Status& status : {agents_.Start(drivers_.bus), api_.Start()}) {
     if (!status.ok()) return start_.End(Annotate(status, "subscribing"));
   }
+  leases_->Want(mirror_->ref());
   identities_.Start();
   mover_.Start();
   liveness_.Start();
+  log_.Start();
   const Position& at = mirror_->position();
   spdlog::info("serving cluster={} instance={} version={} epoch={} revision={}", cluster_.name, instance_,
                kVersion, at.epoch, at.revision);
@@ -251,8 +263,17 @@ void ClusterService::WatchClaims(const v1::AgentStatus& status) {
 
 void ClusterService::Drain(absl::AnyInvocable<void()> done) {
   api_.Stop();
+  forwarder_.Stop();
   waiter_.Drain();
-  writer_.Drain(std::move(done));
+  writer_.Drain([this, done = std::move(done)]() mutable {
+    const Writer::Counters& written = writer_.counters();
+    const Forwarder::Counters& forwarded = forwarder_.counters();
+    spdlog::info(
+        "drained cluster={} instance={} commits={} changes={} lost_races={} forwarded={} taken_back={}",
+        cluster_.name, instance_, written.commits, written.changes, written.lost_races, forwarded.answered,
+        forwarded.taken_back);
+    done();
+  });
 }
 
 }  // namespace trivium

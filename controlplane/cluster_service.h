@@ -11,13 +11,17 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "controlplane/api/epoch_admin.h"
 #include "controlplane/api/reader.h"
 #include "controlplane/api/server.h"
 #include "controlplane/api/waiter.h"
+#include "controlplane/compaction/log_keeper.h"
 #include "controlplane/config.h"
 #include "controlplane/drivers.h"
 #include "controlplane/identity/identity_keeper.h"
 #include "controlplane/identity/namespace_mover.h"
+#include "controlplane/lease/forwarder.h"
+#include "controlplane/lease/lease_keeper.h"
 #include "controlplane/liveness/observer.h"
 #include "controlplane/publisher/publisher.h"
 #include "controlplane/start_steps.h"
@@ -36,6 +40,7 @@ class ClusterService {
     Mirrors* mirrors = nullptr;  // has the cluster among those that are written
     Publisher* publisher = nullptr;
     Writer* mesh_writer = nullptr;
+    LeaseKeeper* leases = nullptr;
   };
 
   ClusterService(const ControlPlaneConfig& config, const ServedCluster& cluster, const Shared& shared);
@@ -60,13 +65,17 @@ class ClusterService {
   Principal principal() const { return Principal{cluster_.name, "cp", instance_}; }
   ClusterMirror* mirror() { return mirror_; }
   Writer* writer() { return &writer_; }
+  const Forwarder& forwarder() const { return forwarder_; }
   ApiServer* api() { return &api_; }
   AgentTable* agents() { return &agents_; }
   const IdentityKeeper& identities() const { return identities_; }
   const NamespaceMover& mover() const { return mover_; }
   const LivenessObserver& liveness() const { return liveness_; }
+  const LogKeeper& log() const { return log_; }
 
  private:
+  // Whether this process, rather than another, is to write what no request asks for.
+  bool Commits() const { return leases_->Elsewhere(cluster_.name).empty(); }
   void Register();
   void Open();
   void MakeDefaultNamespace();
@@ -84,16 +93,20 @@ class ClusterService {
   const Drivers drivers_;
   ClusterMirror* const mesh_;
   Writer* const mesh_writer_;
+  LeaseKeeper* const leases_;
   ClusterMirror* const mirror_;
   Follower* const follower_;
   Writer writer_;
+  Forwarder forwarder_;
   Planner planner_;
   AgentTable agents_;
   IdentityKeeper identities_;
   NamespaceMover mover_;
   LivenessObserver liveness_;
+  LogKeeper log_;
   Reader reader_;
   Waiter waiter_;
+  EpochAdmin epochs_;
   ApiServer api_;
   StartSteps start_;
   bool serving_ = false;

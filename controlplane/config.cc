@@ -121,7 +121,7 @@ absl::StatusOr<ControlPlaneConfig> ControlPlaneConfig::Parse(absl::string_view t
   TRIVIUM_RETURN_IF_ERROR(
       top.Allow({"instance", "cluster", "cluster_id", "region", "address_space", "pod_cidrs", "clusters",
                  "nats", "sql", "log_level", "log_format", "metrics", "beacon_ms", "identity_grace_s",
-                 "identities_ahead", "liveness_ms"}));
+                 "identities_ahead", "liveness_ms", "log_revisions", "log_age_s"}));
   ControlPlaneConfig config;
   TRIVIUM_RETURN_IF_ERROR(NameAt(top, "instance", &config.instance));
   TRIVIUM_RETURN_IF_ERROR(ReadClusters(top, &config.clusters));
@@ -132,6 +132,9 @@ absl::StatusOr<ControlPlaneConfig> ControlPlaneConfig::Parse(absl::string_view t
   TRIVIUM_RETURN_IF_ERROR(top.OptionalNumber("liveness_ms", 3000, 600'000, &config.liveness_ms));
   TRIVIUM_RETURN_IF_ERROR(top.OptionalNumber("identity_grace_s", 1, 7 * 86'400, &config.identity_grace_s));
   TRIVIUM_RETURN_IF_ERROR(top.OptionalNumber("identities_ahead", 256, 65'536, &config.identities_ahead));
+
+  TRIVIUM_RETURN_IF_ERROR(top.OptionalNumber("log_revisions", 1000, 1'000'000'000, &config.log_revisions));
+  TRIVIUM_RETURN_IF_ERROR(top.OptionalNumber("log_age_s", 900, 366 * 86'400, &config.log_age_s));
 
   TRIVIUM_ASSIGN_OR_RETURN(const YamlSection nats, top.Section("nats"));
   TRIVIUM_RETURN_IF_ERROR(nats.Allow({"servers", "ca", "cert", "key"}));

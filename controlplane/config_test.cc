@@ -63,6 +63,8 @@ TEST(ConfigTest, WhatIsWrongIsNamed) {
   EXPECT_THAT(message("log_level: info", "identities_ahead: 5"), HasSubstr("identities_ahead"));
   EXPECT_THAT(message("log_level: info", "metrics: {listen: here}"), HasSubstr("metrics.listen"));
   EXPECT_THAT(message("log_level: info", "metrics: {listen: off}"), HasSubstr("fine"));
+  EXPECT_THAT(message("log_level: info", "log_age_s: 899"), HasSubstr("log_age_s"));
+  EXPECT_THAT(message("log_level: info", "log_revisions: 999"), HasSubstr("log_revisions"));
   EXPECT_THAT(message("user: trivium_writer", "user: trivium_writer, regions: [\"x\"]"),
               HasSubstr("<home>=<name>"));
   EXPECT_THAT(message("user: trivium_writer", "user: trivium_writer, regions: [\"1=aws\"]"),

@@ -37,6 +37,12 @@ std::string Api(absl::string_view cluster, absl::string_view principal, absl::st
 std::string EveryApi(absl::string_view cluster) {
   return absl::StrCat("trivium.v1.rpc.", cluster, ".*.api.*");
 }
+std::string Forward(absl::string_view cluster, absl::string_view principal, absl::string_view holder) {
+  return absl::StrCat("trivium.v1.rpc.", cluster, ".", principal, ".forward.", holder);
+}
+std::string EveryForward(absl::string_view cluster, absl::string_view holder) {
+  return absl::StrCat("trivium.v1.rpc.", cluster, ".*.forward.", holder);
+}
 std::string Sync(absl::string_view cluster, absl::string_view principal) {
   return absl::StrCat("trivium.v1.rpc.", cluster, ".", principal, ".sync");
 }
@@ -76,11 +82,11 @@ absl::StatusOr<RpcSubject> ParseRpcSubject(absl::string_view subject) {
       rpc.service = "sync";
       return rpc;
     }
-    if (t.size() == 7 && t[5] == "api") {
+    if (t.size() == 7 && (t[5] == "api" || t[5] == "forward")) {
       rpc.cluster = t[3];
       rpc.principal = t[4];
-      rpc.service = "api";
-      rpc.verb = t[6];
+      rpc.service = t[5];
+      (t[5] == "api" ? rpc.verb : rpc.holder) = t[6];
       return rpc;
     }
   }

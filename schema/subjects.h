@@ -30,6 +30,9 @@ inline constexpr char kEverySync[] = "trivium.v1.rpc.*.*.sync";
 std::string Feed(absl::string_view cluster);
 std::string Api(absl::string_view cluster, absl::string_view principal, absl::string_view verb);
 std::string EveryApi(absl::string_view cluster);  // for the control plane that serves it
+// A request that one control plane of a cluster hands to another of them, the instance `holder`.
+std::string Forward(absl::string_view cluster, absl::string_view principal, absl::string_view holder);
+std::string EveryForward(absl::string_view cluster, absl::string_view holder);
 std::string Sync(absl::string_view cluster, absl::string_view principal);
 std::string Chunk(absl::string_view builder, absl::string_view principal);
 std::string EveryChunk(absl::string_view builder);
@@ -43,11 +46,12 @@ std::string InboxPrefix(absl::string_view principal);  // "_INBOX.<principal>"
 
 // A request's subject taken apart: who asks what of whom. kInvalidArgument if it is none of ours.
 struct RpcSubject {
-  std::string cluster;  // api, sync
+  std::string cluster;  // api, forward, sync
   std::string builder;  // chunk
   std::string principal;
-  std::string service;  // "api", "sync" or "chunk"
+  std::string service;  // "api", "forward", "sync" or "chunk"
   std::string verb;     // api
+  std::string holder;   // forward
 };
 absl::StatusOr<RpcSubject> ParseRpcSubject(absl::string_view subject);
 

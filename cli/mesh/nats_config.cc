@@ -67,6 +67,8 @@ User ControlPlaneUser(const std::vector<const ClusterSpec*>& clusters, const std
     const std::string principal = Principal{cluster->name, "cp", instance}.ToString();
     user.publish.push_back(subjects::Feed(cluster->name));
     user.publish.push_back(subjects::Api(cluster->name, principal, "*"));
+    user.publish.push_back(subjects::Forward(cluster->name, principal, "*"));
+    user.subscribe.push_back(subjects::EveryForward(cluster->name, instance));
     user.subscribe.push_back(subjects::EveryApi(cluster->name));
     user.subscribe.push_back(subjects::EveryAgentStatus(cluster->name));
   }

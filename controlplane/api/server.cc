@@ -34,6 +34,12 @@ bool IsWrite(const v1::Request& request) {
   }
 }
 
+absl::Duration TimeoutOf(const v1::Request& request) {
+  const absl::Duration wanted =
+      request.deadline_ms() == 0 ? ApiServer::kDefaultTimeout : absl::Milliseconds(request.deadline_ms());
+  return std::min(wanted, request.has_wait() ? ApiServer::kMaxWait : ApiServer::kMaxTimeout);
+}
+
 // What a role may ask at all; what depends on objects is the planner's business.
 bool MayAsk(const std::string& role, const v1::Request& request) {
   switch (request.verb_case()) {
@@ -49,7 +55,10 @@ bool MayAsk(const std::string& role, const v1::Request& request) {
     case v1::Request::kApply:
     case v1::Request::kDelete:
     case v1::Request::kTrace:
+    case v1::Request::kBumpEpoch:
       return role == "ctl";
+    case v1::Request::kForward:
+      return false;  // it has a subject of its own
     default:
       return true;  // refused for what it is
   }
@@ -57,28 +66,40 @@ bool MayAsk(const std::string& role, const v1::Request& request) {
 
 }  // namespace
 
-ApiServer::ApiServer(const Planner* planner, Writer* writer, Reader* reader, Waiter* waiter, Bus* bus,
-                     Executor* executor, Clock* clock)
-    : planner_(planner),
+ApiServer::ApiServer(std::string instance, const Planner* planner, Writer* writer, Forwarder* forwarder,
+                     Reader* reader, Waiter* waiter, EpochAdmin* epochs, Bus* bus, Executor* executor,
+                     Clock* clock)
+    : instance_(std::move(instance)),
+      planner_(planner),
       writer_(writer),
+      forwarder_(forwarder),
       reader_(reader),
       waiter_(waiter),
+      epochs_(epochs),
       bus_(bus),
       executor_(executor),
       clock_(clock) {}
 
 absl::Status ApiServer::Start() {
+  const std::string& cluster = planner_->config().cluster;
+  TRIVIUM_RETURN_IF_ERROR(
+      Listen(subjects::EveryForward(cluster, instance_), "", &ApiServer::HandleForwarded));
+  return Listen(subjects::EveryApi(cluster), kQueue, &ApiServer::Handle);
+}
+
+absl::Status ApiServer::Listen(const std::string& subject, const std::string& queue,
+                               void (ApiServer::*handle)(const std::string&, const std::string&, Answer)) {
   return bus_->Subscribe(
-      subjects::EveryApi(planner_->config().cluster), kQueue, executor_,
-      [this, alive = alive_.Watch()](const Message& message) {
+      subject, queue, executor_, [this, alive = alive_.Watch(), handle](const Message& message) {
         if (alive.expired() || message.reply_to.empty()) return;
-        Handle(message.subject, message.payload, [this, to = message.reply_to](const v1::Reply& reply) {
-          const absl::Status status = bus_->Publish(to, reply.SerializeAsString());
-          // The caller repeats the request and gets the same answer.
-          if (!status.ok()) {
-            spdlog::warn("cannot answer a request to={} error=\"{}\"", to, std::string(status.message()));
-          }
-        });
+        (this->*handle)(
+            message.subject, message.payload, [this, to = message.reply_to](const v1::Reply& reply) {
+              const absl::Status status = bus_->Publish(to, reply.SerializeAsString());
+              // The caller repeats the request and gets the same answer.
+              if (!status.ok()) {
+                spdlog::warn("cannot answer a request to={} error=\"{}\"", to, std::string(status.message()));
+              }
+            });
       });
 }
 
@@ -110,17 +131,75 @@ absl::Status ApiServer::Admit(const std::string& subject, const std::string& pay
     return absl::InvalidArgumentError(
         absl::StrCat("the request is \"", verb, "\", its subject says \"", rpc.verb, "\""));
   }
-  if (!MayAsk(principal->role, *request)) {
+  return Check(*principal, *request);
+}
+
+absl::Status ApiServer::Check(const Principal& principal, const v1::Request& request) const {
+  if (!MayAsk(principal.role, request)) {
     return absl::PermissionDeniedError(
-        absl::StrCat(principal->ToString(), " may not ask for \"", verb, "\""));
+        absl::StrCat(principal.ToString(), " may not ask for \"", VerbToken(request), "\""));
   }
-  if (!IsWrite(*request)) return absl::OkStatus();
-  const absl::StatusOr<Id128> id = Id128::FromBytes(request->request_id());
+  if (!IsWrite(request) && !request.has_bump_epoch()) return absl::OkStatus();
+  const absl::StatusOr<Id128> id = Id128::FromBytes(request.request_id());
   if (!id.ok() || id->IsZero()) {
     return absl::InvalidArgumentError("request_id: want 16 bytes that are not all zero");
   }
-  if (request->source().size() > 128) return absl::InvalidArgumentError("source: at most 128 characters");
+  if (request.source().size() > 128) return absl::InvalidArgumentError("source: at most 128 characters");
   return absl::OkStatus();
+}
+
+// The sender has checked who asks; that it may speak for others is its role's right alone.
+absl::Status ApiServer::AdmitForwarded(const std::string& subject, const std::string& payload,
+                                       Principal* principal, v1::Request* request, size_t* bytes) const {
+  const std::string& cluster = planner_->config().cluster;
+  TRIVIUM_ASSIGN_OR_RETURN(const RpcSubject rpc, ParseRpcSubject(subject));
+  TRIVIUM_ASSIGN_OR_RETURN(const Principal sender, Principal::Parse(rpc.principal));
+  if (rpc.service != "forward" || rpc.cluster != cluster || rpc.holder != instance_) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("subject ", subject, " is not for ", instance_, " of cluster ", cluster));
+  }
+  if (sender.role != "cp" || sender.cluster != cluster) {
+    return absl::PermissionDeniedError(
+        absl::StrCat(sender.ToString(), " may not ask in others' names: control planes of cluster ", cluster,
+                     " alone may"));
+  }
+  v1::Request envelope;
+  if (!envelope.ParseFromString(payload) || !envelope.has_forward() ||
+      !request->ParseFromString(envelope.forward().request())) {
+    return absl::InvalidArgumentError("the payload is no forwarded Request");
+  }
+  TRIVIUM_ASSIGN_OR_RETURN(*principal, Principal::Parse(envelope.forward().principal()));
+  if (principal->cluster != cluster) {
+    return absl::PermissionDeniedError(
+        absl::StrCat(principal->ToString(), " may not ask anything of cluster ", cluster));
+  }
+  if (!IsWrite(*request)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("a request \"", VerbToken(*request), "\" is not forwarded"));
+  }
+  *bytes = envelope.forward().request().size();
+  return Check(*principal, *request);
+}
+
+void ApiServer::Refuse(const std::string& subject, const absl::Status& status, Answer answer) {
+  ++refused_;
+  spdlog::info("refused subject={} error=\"{}\"", subject, std::string(status.message()));
+  answer(ErrorReply(status));
+}
+
+void ApiServer::HandleForwarded(const std::string& subject, const std::string& payload, Answer answer) {
+  ++requests_;
+  Principal principal;
+  v1::Request request;
+  size_t bytes = 0;
+  const absl::Status status = AdmitForwarded(subject, payload, &principal, &request, &bytes);
+  if (!status.ok()) return Refuse(subject, status, std::move(answer));
+  if (stopped_) {
+    return answer(ErrorReply(absl::UnavailableError("this control plane is shutting down: try again")));
+  }
+  ++forwarded_;
+  const absl::Duration timeout = TimeoutOf(request);
+  Write(std::move(request), principal, bytes, timeout, std::move(answer));
 }
 
 void ApiServer::Handle(const std::string& subject, const std::string& payload, Answer answer) {
@@ -128,15 +207,11 @@ void ApiServer::Handle(const std::string& subject, const std::string& payload, A
   Principal principal;
   v1::Request request;
   if (absl::Status status = Admit(subject, payload, &principal, &request); !status.ok()) {
-    ++refused_;
-    spdlog::info("refused subject={} error=\"{}\"", subject, std::string(status.message()));
-    return answer(ErrorReply(status));
+    return Refuse(subject, status, std::move(answer));
   }
   if (stopped_) {
     return answer(ErrorReply(absl::UnavailableError("this control plane is shutting down: try again")));
   }
-  absl::Duration timeout =
-      request.deadline_ms() == 0 ? kDefaultTimeout : absl::Milliseconds(request.deadline_ms());
   switch (request.verb_case()) {
     case v1::Request::kGet:
       return reader_->Get(request.get(), std::move(answer));
@@ -145,22 +220,40 @@ void ApiServer::Handle(const std::string& subject, const std::string& payload, A
     case v1::Request::kTrace:
       return answer(reader_->Trace(request.trace()));
     case v1::Request::kWait:
-      timeout = std::min(timeout, kMaxWait);
-      return waiter_->Wait(request.wait(), timeout, std::move(answer));
+      return waiter_->Wait(request.wait(), TimeoutOf(request), std::move(answer));
+    case v1::Request::kBumpEpoch:
+      return epochs_->Bump(request.bump_epoch(), CallerOf(principal, request), std::move(answer));
     default:
-      return Write(std::move(request), principal, payload.size(), std::min(timeout, kMaxTimeout),
-                   std::move(answer));
+      break;
   }
+  if (!IsWrite(request)) {
+    return Refuse(
+        subject,
+        absl::UnimplementedError(absl::StrCat("this control plane cannot \"", VerbToken(request), "\"")),
+        std::move(answer));
+  }
+  const absl::Duration timeout = TimeoutOf(request);
+  const absl::Duration deadline = clock_->Monotonic() + timeout;
+  forwarder_->Send(
+      principal, payload, timeout, std::move(answer),
+      [this, request = std::move(request), principal, bytes = payload.size(), deadline](Answer to) mutable {
+        Write(std::move(request), principal, bytes, deadline - clock_->Monotonic(), std::move(to));
+      });
+}
+
+// Of a request that was admitted: its id has the right form.
+Caller ApiServer::CallerOf(const Principal& principal, const v1::Request& request) const {
+  Caller caller;
+  caller.principal = principal;
+  caller.source = request.source();
+  caller.request_id = Id128::FromBytes(request.request_id()).value();
+  caller.time_us = absl::ToUnixMicros(clock_->Now());
+  return caller;
 }
 
 void ApiServer::Write(v1::Request request, const Principal& principal, size_t bytes, absl::Duration timeout,
                       Answer answer) {
-  const absl::StatusOr<Id128> id = Id128::FromBytes(request.request_id());
-  auto caller = std::make_shared<Caller>();
-  caller->principal = principal;
-  caller->source = request.source();
-  caller->request_id = *id;
-  caller->time_us = absl::ToUnixMicros(clock_->Now());
+  auto caller = std::make_shared<const Caller>(CallerOf(principal, request));
   auto shared = std::make_shared<const v1::Request>(std::move(request));
 
   Writer::Write write;
@@ -168,7 +261,7 @@ void ApiServer::Write(v1::Request request, const Principal& principal, size_t by
     return planner->Plan(*shared, *caller, draft);
   };
   write.actor = principal.ToString();
-  write.request_id = *id;
+  write.request_id = caller->request_id;
   write.bytes = bytes;
   write.timeout = timeout;
   write.answer = std::move(answer);

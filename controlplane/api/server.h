@@ -12,8 +12,10 @@
 #include "base/clock.h"
 #include "base/executor.h"
 #include "bus/bus.h"
+#include "controlplane/api/epoch_admin.h"
 #include "controlplane/api/reader.h"
 #include "controlplane/api/waiter.h"
+#include "controlplane/lease/forwarder.h"
 #include "controlplane/writer/planner.h"
 #include "controlplane/writer/writer.h"
 #include "schema/subjects.h"
@@ -31,9 +33,9 @@ class ApiServer {
 
   using Answer = absl::AnyInvocable<void(const v1::Reply&)>;
 
-  // No pointer is owned.
-  ApiServer(const Planner* planner, Writer* writer, Reader* reader, Waiter* waiter, Bus* bus,
-            Executor* executor, Clock* clock);
+  // Other control planes of the cluster hand requests to it as `instance`. No pointer is owned.
+  ApiServer(std::string instance, const Planner* planner, Writer* writer, Forwarder* forwarder,
+            Reader* reader, Waiter* waiter, EpochAdmin* epochs, Bus* bus, Executor* executor, Clock* clock);
 
   // Subscribes to the cluster's requests.
   absl::Status Start();
@@ -42,26 +44,42 @@ class ApiServer {
 
   // One request as it came: `subject` says who asks.
   void Handle(const std::string& subject, const std::string& payload, Answer answer);
+  // One that another control plane of the cluster has taken, and leaves to this one. It is committed here,
+  // whoever holds the lease by now.
+  void HandleForwarded(const std::string& subject, const std::string& payload, Answer answer);
 
   uint64_t requests() const { return requests_; }
   uint64_t refused() const { return refused_; }
+  uint64_t forwarded() const { return forwarded_; }  // to here, from others
 
  private:
   absl::Status Admit(const std::string& subject, const std::string& payload, Principal* principal,
                      v1::Request* request) const;
+  // What holds for every request, however it came.
+  absl::Status Check(const Principal& principal, const v1::Request& request) const;
+  absl::Status AdmitForwarded(const std::string& subject, const std::string& payload, Principal* principal,
+                              v1::Request* request, size_t* bytes) const;
+  void Refuse(const std::string& subject, const absl::Status& status, Answer answer);
+  Caller CallerOf(const Principal& principal, const v1::Request& request) const;
+  absl::Status Listen(const std::string& subject, const std::string& queue,
+                      void (ApiServer::*handle)(const std::string&, const std::string&, Answer));
   void Write(v1::Request request, const Principal& principal, size_t bytes, absl::Duration timeout,
              Answer answer);
 
+  const std::string instance_;
   const Planner* const planner_;
   Writer* const writer_;
+  Forwarder* const forwarder_;
   Reader* const reader_;
   Waiter* const waiter_;
+  EpochAdmin* const epochs_;
   Bus* const bus_;
   Executor* const executor_;
   Clock* const clock_;
   bool stopped_ = false;
   uint64_t requests_ = 0;
   uint64_t refused_ = 0;
+  uint64_t forwarded_ = 0;
   Alive alive_;
 };
 

@@ -173,9 +173,45 @@ const Statement kDeleteAgentPositions = {"delete_agent_positions", R"(
 DELETE FROM agent_positions WHERE home = $1::INT2 AND cluster_id = $2::INT8 AND node = ANY($3::TEXT[])
 )"};
 
+// A lease that is over is anybody's; now() is the same for a whole transaction, whenever it gets the row.
+const Statement kHoldLeases = {"hold_leases", R"(
+INSERT INTO writer_leases (home, cluster_id, holder, fence, expires_at)
+SELECT $1::INT2, u.cluster_id, $3::TEXT, 1, now() + $4::INT8 * INTERVAL '1 millisecond'
+  FROM unnest($2::INT8[]) AS u(cluster_id)
+ON CONFLICT (home, cluster_id) DO UPDATE SET
+  fence = writer_leases.fence + CASE WHEN writer_leases.holder = excluded.holder THEN 0 ELSE 1 END,
+  holder = excluded.holder, expires_at = excluded.expires_at
+ WHERE writer_leases.holder = excluded.holder OR writer_leases.expires_at <= now()
+)"};
+
+const Statement kReadLeases = {"read_leases", R"(
+SELECT cluster_id, holder, fence, (extract(epoch FROM expires_at - now()) * 1000)::INT8 FROM writer_leases
+ WHERE home = $1::INT2 AND cluster_id = ANY($2::INT8[]) ORDER BY cluster_id
+)"};
+
+const Statement kReleaseLeases = {"release_leases", R"(
+UPDATE writer_leases SET expires_at = now()
+ WHERE home = $1::INT2 AND cluster_id = ANY($2::INT8[]) AND holder = $3::TEXT AND expires_at > now()
+)"};
+
 const Statement kRaiseLogFloor = {"raise_log_floor", R"(
 UPDATE cluster_rev SET log_floor = LEAST($3::INT8, revision)
  WHERE home = $1::INT2 AND cluster_id = $2::INT8 AND log_floor < LEAST($3::INT8, revision)
+)"};
+
+const Statement kReadLogAges = {"read_log_ages", R"(
+SELECT r.log_floor, r.revision, COALESCE(s.last, 0), COALESCE(s.first_young - 1, s.last, 0),
+       COALESCE(s.first_kept - 1, s.last, 0), COALESCE(s.first, 0),
+       CAST(now() - $3::INT8 * INTERVAL '1 millisecond' AS TEXT)
+  FROM cluster_rev AS r,
+       (SELECT min(t.revision) AS first, max(t.revision) AS last,
+               min(CASE WHEN t.created_at > now() - $3::INT8 * INTERVAL '1 millisecond' THEN t.revision END)
+                 AS first_young,
+               min(CASE WHEN t.created_at > now() - $4::INT8 * INTERVAL '1 millisecond' THEN t.revision END)
+                 AS first_kept
+          FROM (SELECT revision, created_at FROM change_log
+                 WHERE home = $1::INT2 AND cluster_id = $2::INT8 ORDER BY revision LIMIT $5::INT8) AS t) AS s
+ WHERE r.home = $1::INT2 AND r.cluster_id = $2::INT8
 )"};
 
 const Statement kDeleteLogStep = {"delete_log_step", R"(
@@ -200,6 +236,14 @@ RETURNING epoch, revision, prev_batch, last_batch, digest, log_floor, name
 
 const Statement kSetDigest = {"set_digest", R"(
 UPDATE cluster_rev SET digest = $3::UUID WHERE home = $1::INT2 AND cluster_id = $2::INT8
+)"};
+
+const Statement kAuditEpoch = {"audit_epoch", R"(
+INSERT INTO audit
+  (home, cluster_id, revision, item, actor, source, request_id, verb, kind, key, manifest, accepted_at)
+SELECT $1::INT2, $2::INT8, $3::INT8, COALESCE(max(a.item) + 1, 0), $4::TEXT, $5::TEXT, $6::UUID, $7::TEXT, $8::TEXT,
+       $9::TEXT, $10::TEXT, $11::TIMESTAMPTZ
+  FROM audit AS a WHERE a.home = $1::INT2 AND a.cluster_id = $2::INT8 AND a.revision = $3::INT8
 )"};
 
 const Statement kCreateSchemaMigrations = {"create_schema_migrations", R"(
@@ -291,11 +335,16 @@ const std::vector<const Statement*>& All() {
       &kDeleteOldAgentPositions,
       &kDeleteAgents,
       &kDeleteAgentPositions,
+      &kHoldLeases,
+      &kReadLeases,
+      &kReleaseLeases,
+      &kReadLogAges,
       &kRaiseLogFloor,
       &kDeleteLogStep,
       &kDeleteRequestsStep,
       &kRaiseEpoch,
       &kSetDigest,
+      &kAuditEpoch,
       &kUpsertRegions,
       &kDeleteRegions,
       &kReadRegions,

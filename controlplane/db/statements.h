@@ -52,12 +52,22 @@ extern const Statement kDeleteOldAgentPositions;
 extern const Statement kDeleteAgents;
 extern const Statement kDeleteAgentPositions;
 
+// Writer leases, of the clusters $2 of one home.
+extern const Statement kHoldLeases;
+extern const Statement kReadLeases;
+extern const Statement kReleaseLeases;
+
 // Compaction and epochs.
+// Of the first $5 revisions that the log holds: the first and the last, up to which one all are older than $3
+// ms, and than $4 ms; beside floor, head, and what the time was $3 ms ago.
+extern const Statement kReadLogAges;
 extern const Statement kRaiseLogFloor;
 extern const Statement kDeleteLogStep;
 extern const Statement kDeleteRequestsStep;
 extern const Statement kRaiseEpoch;
 extern const Statement kSetDigest;
+// Beside what the revision's own requests left there.
+extern const Statement kAuditEpoch;
 
 // The object tables (object_statements.cc).
 extern const Statement kUpsertRegions;

@@ -8,12 +8,13 @@
 namespace trivium {
 
 IdentityKeeper::IdentityKeeper(ClusterMirror* own, Store* store, Executor* executor, const Clock* clock,
-                               Options options, Retire retire)
+                               Options options, std::function<bool()> commits, Retire retire)
     : own_(own),
       store_(store),
       executor_(executor),
       clock_(clock),
       options_(options),
+      commits_(std::move(commits)),
       retire_(std::move(retire)) {}
 
 void IdentityKeeper::Start() { Tick(); }
@@ -80,7 +81,7 @@ void IdentityKeeper::RetireOld() {
   // The highest number always stays (RetireIdentities): it alone is no reason to ask.
   const uint32_t highest = own_->index()->HighestIdentity(0, ~uint32_t{0});
   std::erase(old, highest);
-  if (old.empty()) return;
+  if (old.empty() || !commits_()) return;
   std::sort(old.begin(), old.end());
   if (old.size() > kAtOnce) old.resize(kAtOnce);
   counters_.retired += old.size();

@@ -1,6 +1,7 @@
 // The end of identities: those that no endpoint has for a grace time are retired, and their numbers are free
 // again once every registered node of the mesh has confirmed that (docs/identities.md). Every instance of a
-// cluster may run one: what two of them ask for is done once. Belongs to one executor; not thread-safe.
+// cluster runs one, and the one that commits the cluster's changes retires: what two of them ask for is done
+// once all the same. Belongs to one executor; not thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -32,9 +33,9 @@ class IdentityKeeper {
   // Commits the retirement of those numbers, as far as it is still right (writer/identity_allocator.h).
   using Retire = std::function<void(std::vector<uint32_t>)>;
 
-  // `own` has an index. No pointer is owned.
+  // `own` has an index. `commits`: whether this instance is to write. No pointer is owned.
   IdentityKeeper(ClusterMirror* own, Store* store, Executor* executor, const Clock* clock, Options options,
-                 Retire retire);
+                 std::function<bool()> commits, Retire retire);
   IdentityKeeper(const IdentityKeeper&) = delete;
   IdentityKeeper& operator=(const IdentityKeeper&) = delete;
 
@@ -57,6 +58,7 @@ class IdentityKeeper {
   Executor* const executor_;
   const Clock* const clock_;
   const Options options_;
+  const std::function<bool()> commits_;
   const Retire retire_;
   absl::flat_hash_map<uint32_t, absl::Duration> unused_since_;  // monotonic
   bool reading_ = false;

@@ -11,8 +11,13 @@ constexpr absl::Duration kAfterFailure = absl::Seconds(1);
 
 }  // namespace
 
-NamespaceMover::NamespaceMover(ClusterMirror* own, const Planner* planner, Executor* executor, Submit submit)
-    : own_(own), planner_(planner), executor_(executor), submit_(std::move(submit)) {
+NamespaceMover::NamespaceMover(ClusterMirror* own, const Planner* planner, Executor* executor,
+                               std::function<bool()> commits, Submit submit)
+    : own_(own),
+      planner_(planner),
+      executor_(executor),
+      commits_(std::move(commits)),
+      submit_(std::move(submit)) {
   own_->Observe([this, alive = alive_.Watch()](const Batch* batch) {
     if (!alive.expired()) Note(batch);
   });
@@ -50,10 +55,22 @@ bool NamespaceMover::Stale(const std::string& ns) const {
   return !planned.ok() || !draft.empty();
 }
 
+// Another instance is to write: each of its batches is looked at, and after a while whether it is this one's
+// turn.
+void NamespaceMover::LookAgainLater() {
+  if (std::exchange(looking_, true)) return;
+  executor_->PostAfter(kAfterFailure, [this, alive = alive_.Watch()] {
+    if (alive.expired()) return;
+    looking_ = false;
+    StepSoon();
+  });
+}
+
 void NamespaceMover::Step() {
   stepping_ = false;
   while (!unsettled_.empty() && !Stale(*unsettled_.begin())) unsettled_.erase(unsettled_.begin());
   if (unsettled_.empty()) return;
+  if (!commits_()) return LookAgainLater();
   stepping_ = true;
   const std::string ns = *unsettled_.begin();
   submit_(

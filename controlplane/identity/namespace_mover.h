@@ -1,7 +1,7 @@
 // Moves the endpoints of relabelled namespaces to their new identities, piece by piece: a namespace may have
-// more endpoints than a batch holds. What is left to do follows from the mirror alone, so that any instance
-// goes on where another one died, and what two of them ask for is done once. Belongs to one executor; not
-// thread-safe.
+// more endpoints than a batch holds. What is left to do follows from the mirror alone, so that the instance
+// that commits next goes on where another one died, and what two of them ask for is done once. Belongs to one
+// executor; not thread-safe.
 #pragma once
 
 #include <functional>
@@ -22,8 +22,9 @@ class NamespaceMover {
   // Commits what `plan` adds.
   using Submit = std::function<void(Plan plan, Writer::Answer answer)>;
 
-  // `own` has an index. No pointer is owned.
-  NamespaceMover(ClusterMirror* own, const Planner* planner, Executor* executor, Submit submit);
+  // `own` has an index. `commits`: whether this instance is to write. No pointer is owned.
+  NamespaceMover(ClusterMirror* own, const Planner* planner, Executor* executor,
+                 std::function<bool()> commits, Submit submit);
   NamespaceMover(const NamespaceMover&) = delete;
   NamespaceMover& operator=(const NamespaceMover&) = delete;
 
@@ -36,16 +37,19 @@ class NamespaceMover {
   void Note(const Batch* batch);
   void StepSoon();
   void Step();
+  void LookAgainLater();
   // Whether some endpoint of the namespace is still to be moved.
   bool Stale(const std::string& ns) const;
 
   ClusterMirror* const own_;
   const Planner* const planner_;
   Executor* const executor_;
+  const std::function<bool()> commits_;
   const Submit submit_;
   std::set<std::string> unsettled_;  // names
   bool started_ = false;
   bool stepping_ = false;
+  bool looking_ = false;
   Alive alive_;
 };
 

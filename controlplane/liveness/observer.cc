@@ -43,16 +43,16 @@ void PlanLiveness(const PlannerConfig& config, const std::vector<Observed>& seen
   }
 }
 
-LivenessObserver::LivenessObserver(std::string instance, const PlannerConfig& config, ClusterMirror* own,
-                                   Executor* executor, const Clock* clock, Random* random,
-                                   LivenessDetector::Options options, Submit submit)
-    : instance_(std::move(instance)),
-      config_(config),
+LivenessObserver::LivenessObserver(const PlannerConfig& config, ClusterMirror* own, Executor* executor,
+                                   const Clock* clock, Random* random, LivenessDetector::Options options,
+                                   std::function<bool()> commits, Submit submit)
+    : config_(config),
       own_(own),
       executor_(executor),
       clock_(clock),
       random_(random),
       options_(options),
+      commits_(std::move(commits)),
       submit_(std::move(submit)),
       detector_(options) {
   own_->Observe([this, alive = alive_.Watch()](const Batch* batch) {
@@ -110,32 +110,27 @@ void LivenessObserver::OnBeacon(const v1::Heads& heads) {
     // Control planes of older versions give a bare name there, which does not say whose they are.
     const absl::StatusOr<Principal> from = Principal::Parse(text);
     if (!from.ok() || from->role != "cp") continue;
-    if (from->cluster == config_.cluster) {
-      siblings_[from->name] = now;
-    } else if (started_) {
-      const std::string key = KeyOf(from->cluster, "");
-      detector_.Watch(key, Said(key), now);
-      detector_.Hear(key, now);
-    }
+    if (from->cluster == config_.cluster || !started_) continue;
+    const std::string key = KeyOf(from->cluster, "");
+    detector_.Watch(key, Said(key), now);
+    detector_.Hear(key, now);
   }
 }
 
 void LivenessObserver::OnBus(bool connected) { detector_.SetDeaf(!connected, clock_->Monotonic()); }
 
-// The instance with the least name of those that are heard.
-void LivenessObserver::ChooseWriter(absl::Duration now) {
-  std::erase_if(siblings_, [&](const auto& one) { return now - one.second >= options_.silence; });
-  const bool first = siblings_.empty() || instance_ <= siblings_.begin()->first;
-  if (first && !is_writer_) {
+void LivenessObserver::ChooseWriter() {
+  const bool commits = commits_();
+  if (commits && !is_writer_) {
     for (const auto& [key, stored] : own_->mirror().All(v1::KIND_LIVENESS)) unwritten_.insert(key);
     unwritten_.insert(changed_.begin(), changed_.end());
   }
-  is_writer_ = first;
+  is_writer_ = commits;
 }
 
 void LivenessObserver::Tick() {
   const absl::Duration now = clock_->Monotonic();
-  ChooseWriter(now);
+  ChooseWriter();
   for (const std::string& key : detector_.Check(now)) {
     ++counters_.transitions;
     changed_.insert(key);

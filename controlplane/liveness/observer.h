@@ -1,11 +1,10 @@
 // What this cluster sees of others' lives: its own nodes by their agents' reports, other clusters by their
 // control planes' beacons. Transitions alone are committed, as objects of this cluster (docs/liveness.md).
-// One instance of the cluster writes; the others watch as well, and take over within a silence. Belongs to
-// one executor; not thread-safe.
+// Of the cluster's instances the one that holds its writer lease writes; the others watch as well, and take
+// over with the lease. Belongs to one executor; not thread-safe.
 #pragma once
 
 #include <functional>
-#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -43,9 +42,10 @@ class LivenessObserver {
     uint64_t writes = 0;
   };
 
-  // `own` has an index. No pointer is owned.
-  LivenessObserver(std::string instance, const PlannerConfig& config, ClusterMirror* own, Executor* executor,
-                   const Clock* clock, Random* random, LivenessDetector::Options options, Submit submit);
+  // `own` has an index. `commits`: whether this instance is to write. No pointer is owned.
+  LivenessObserver(const PlannerConfig& config, ClusterMirror* own, Executor* executor, const Clock* clock,
+                   Random* random, LivenessDetector::Options options, std::function<bool()> commits,
+                   Submit submit);
   LivenessObserver(const LivenessObserver&) = delete;
   LivenessObserver& operator=(const LivenessObserver&) = delete;
 
@@ -66,22 +66,21 @@ class LivenessObserver {
   void WatchNode(const std::string& node);
   // As this cluster's log says; true if it says nothing.
   bool Said(const std::string& key) const;
-  void ChooseWriter(absl::Duration now);
+  void ChooseWriter();
   void Tick();
   void Write();
 
-  const std::string instance_;
   const PlannerConfig config_;
   ClusterMirror* const own_;
   Executor* const executor_;
   const Clock* const clock_;
   Random* const random_;
   const LivenessDetector::Options options_;
+  const std::function<bool()> commits_;
   const Submit submit_;
-  LivenessDetector detector_;                       // names are the objects' keys, "cluster/node"
-  std::set<std::string> changed_;                   // names that were ever down
-  std::map<std::string, absl::Duration> siblings_;  // instances of this cluster, and when they were heard
-  std::set<std::string> unwritten_;                 // names that may have to be written
+  LivenessDetector detector_;        // names are the objects' keys, "cluster/node"
+  std::set<std::string> changed_;    // names that were ever down
+  std::set<std::string> unwritten_;  // names that may have to be written
   bool is_writer_ = false;
   bool writing_ = false;
   bool started_ = false;

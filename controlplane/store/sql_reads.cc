@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "controlplane/db/statements.h"
+#include "controlplane/store/epoch_reply.h"
 #include "controlplane/store/object_rows.h"
 #include "schema/digest.h"
 
@@ -18,17 +19,6 @@ namespace {
 
 int64_t Signed(uint64_t value) {
   return static_cast<int64_t>(std::min<uint64_t>(value, std::numeric_limits<int64_t>::max()));
-}
-
-v1::Head ToHead(const std::string& cluster, const StoredHead& stored) {
-  v1::Head head;
-  head.set_cluster(cluster);
-  head.set_epoch(stored.epoch);
-  head.set_revision(stored.revision);
-  head.set_batch(stored.last_batch.ToBytes());
-  head.set_digest(stored.digest.ToBytes());
-  head.set_log_floor(stored.log_floor);
-  return head;
 }
 
 // One read per kind, in the order of ObjectTables().
@@ -192,28 +182,53 @@ absl::StatusOr<IdentityLife> ReadIdentityLifeOnce(Connection& connection, const 
   return life;
 }
 
-absl::StatusOr<StoredHead> BumpEpochOnce(Connection& connection, const ClusterRef& cluster,
-                                         uint64_t unix_seconds) {
+absl::StatusOr<NewEpoch> BumpEpochOnce(Connection& connection, const ClusterRef& cluster,
+                                       uint64_t unix_seconds, const AuditRow& why) {
   Pipeline raise;
-  raise.Begin().Add(sql::kRaiseEpoch, ClusterParams(cluster).Int(Signed(unix_seconds)));
+  raise.Begin()
+      .Add(sql::kReadHead, ClusterParams(cluster))
+      .Add(sql::kRaiseEpoch, ClusterParams(cluster).Int(Signed(unix_seconds)));
   AddObjectReads(cluster, &raise);
   TRIVIUM_ASSIGN_OR_RETURN(const std::vector<SqlResult> results, connection.Run(raise));
   v1::Snapshot objects;
-  absl::StatusOr<StoredHead> head = HeadOf(cluster, results[1]);
-  const absl::StatusOr<Id128> digest = CollectObjects(cluster, results, 2, &objects);
-  if (!head.ok() || !digest.ok()) {
-    const absl::Status rolled_back = connection.Run(Pipeline().AddText("ROLLBACK")).status();
-    if (!rolled_back.ok()) return rolled_back;
-    return head.ok() ? digest.status() : head.status();
+  const absl::StatusOr<StoredHead> before = HeadOf(cluster, results[1]);
+  const absl::StatusOr<StoredHead> after = HeadOf(cluster, results[2]);
+  const absl::StatusOr<Id128> digest = CollectObjects(cluster, results, 3, &objects);
+  for (const absl::Status& status : {before.status(), after.status(), digest.status()}) {
+    if (status.ok()) continue;
+    TRIVIUM_RETURN_IF_ERROR(connection.Run(Pipeline().AddText("ROLLBACK")).status());
+    return status;
   }
-  if (head->digest != *digest) {
+  NewEpoch epoch{*before, *after};
+  if (epoch.after.digest != *digest) {
     spdlog::warn("store: digest computed anew cluster={} revision={} was={} is={}", cluster.name,
-                 head->revision, head->digest.ToHex(), digest->ToHex());
-    head->digest = *digest;
+                 epoch.after.revision, epoch.after.digest.ToHex(), digest->ToHex());
+    epoch.after.digest = *digest;
   }
-  TRIVIUM_RETURN_IF_ERROR(
-      connection.Run(Pipeline().Add(sql::kSetDigest, ClusterParams(cluster).Id(*digest)).Commit()).status());
-  return head;
+  const int64_t revision = Signed(epoch.after.revision);
+  Pipeline note;
+  note.Add(sql::kSetDigest, ClusterParams(cluster).Id(*digest))
+      .Add(sql::kAuditEpoch, ClusterParams(cluster)
+                                 .Int(revision)
+                                 .Text(why.actor)
+                                 .Text(why.source)
+                                 .Id(why.request_id)
+                                 .Text(why.verb)
+                                 .Text(std::string(KindName(why.kind)))
+                                 .Text(why.key)
+                                 .Text(why.manifest)
+                                 .Text(absl::FormatTime(absl::RFC3339_full, absl::FromUnixMicros(why.time_us),
+                                                        absl::UTCTimeZone())));
+  if (!why.request_id.IsZero()) {
+    note.Add(sql::kInsertRequests,
+             ClusterParams(cluster)
+                 .Int(revision)
+                 .Array(ArrayText().AddId(why.request_id))
+                 .Array(ArrayText().Add(why.actor))
+                 .Array(ArrayText().AddBytes(EpochReply(cluster.name, epoch).SerializeAsString())));
+  }
+  TRIVIUM_RETURN_IF_ERROR(connection.Run(note.Commit()).status());
+  return epoch;
 }
 
 }  // namespace trivium

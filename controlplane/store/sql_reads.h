@@ -24,7 +24,7 @@ absl::StatusOr<std::vector<LogRow>> ReadLogOnce(Connection& connection, const Cl
 absl::StatusOr<v1::Snapshot> ReadSnapshotOnce(Connection& connection, const ClusterRef& cluster);
 absl::StatusOr<IdentityLife> ReadIdentityLifeOnce(Connection& connection, const ClusterRef& cluster);
 // Raises the epoch and makes the digest that of the objects that are there.
-absl::StatusOr<StoredHead> BumpEpochOnce(Connection& connection, const ClusterRef& cluster,
-                                         uint64_t unix_seconds);
+absl::StatusOr<NewEpoch> BumpEpochOnce(Connection& connection, const ClusterRef& cluster,
+                                       uint64_t unix_seconds, const AuditRow& why);
 
 }  // namespace trivium

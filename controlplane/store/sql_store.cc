@@ -11,6 +11,8 @@
 #include "controlplane/db/statements.h"
 #include "controlplane/store/agent_rows.h"
 #include "controlplane/store/commit_plan.h"
+#include "controlplane/store/lease_rows.h"
+#include "controlplane/store/log_rows.h"
 #include "controlplane/store/object_rows.h"
 #include "controlplane/store/sql_reads.h"
 
@@ -55,24 +57,6 @@ absl::Status CommitOnce(Connection& connection, const CommitRequest& request, co
     return ResolveLostRace(connection, request);
   }
   return status;
-}
-
-absl::Status CompactOnce(Connection& connection, const ClusterRef& cluster, int64_t floor,
-                         const std::string& keep_requests_since, int64_t step) {
-  TRIVIUM_RETURN_IF_ERROR(
-      connection.Run(Pipeline().Add(sql::kRaiseLogFloor, ClusterParams(cluster).Int(floor))).status());
-  TRIVIUM_ASSIGN_OR_RETURN(const StoredHead head, ReadHeadOnce(connection, cluster));
-  const int64_t reached = static_cast<int64_t>(head.log_floor);
-  auto repeat = [&](const Statement& statement, const Params& params) -> absl::Status {
-    while (true) {
-      TRIVIUM_ASSIGN_OR_RETURN(const std::vector<SqlResult> results,
-                               connection.Run(Pipeline().Add(statement, params)));
-      if (results[0].affected() < step) return absl::OkStatus();
-    }
-  };
-  TRIVIUM_RETURN_IF_ERROR(repeat(sql::kDeleteLogStep, ClusterParams(cluster).Int(reached).Int(step)));
-  return repeat(sql::kDeleteRequestsStep,
-                ClusterParams(cluster).Int(reached).Text(keep_requests_since).Int(step));
 }
 
 // SQL's text for a time; the ends of absl::Time as SQL's own.
@@ -241,6 +225,23 @@ void SqlStore::ReadIdentityLife(const ClusterRef& cluster, Executor* executor, C
       std::move(done));
 }
 
+void SqlStore::HoldLeases(uint32_t home, std::vector<uint32_t> cluster_ids, const std::string& holder,
+                          absl::Duration lifetime, Executor* executor,
+                          Callback<std::vector<WriterLease>> done) {
+  Run<std::vector<WriterLease>>(
+      absl::StrCat("holding the writer leases of home ", home), options_.deadline, executor,
+      [=](Connection& connection) { return HoldLeasesOnce(connection, home, cluster_ids, holder, lifetime); },
+      std::move(done));
+}
+
+void SqlStore::ReleaseLeases(uint32_t home, std::vector<uint32_t> cluster_ids, const std::string& holder,
+                             Executor* executor, Done done) {
+  RunDone(
+      absl::StrCat("giving back the writer leases of home ", home), executor,
+      [=](Connection& connection) { return ReleaseLeasesOnce(connection, home, cluster_ids, holder); },
+      std::move(done));
+}
+
 void SqlStore::WriteAgents(const ClusterRef& cluster, std::vector<v1::AgentStatus> agents, Executor* executor,
                            Done done) {
   RunDone(
@@ -264,11 +265,21 @@ void SqlStore::Compact(const ClusterRef& cluster, uint64_t floor, absl::Time kee
       std::move(done));
 }
 
-void SqlStore::BumpEpoch(const ClusterRef& cluster, uint64_t unix_seconds, Executor* executor,
-                         Callback<StoredHead> done) {
-  Run<StoredHead>(
+void SqlStore::TrimLog(const ClusterRef& cluster, const LogBounds& bounds, Executor* executor,
+                       Callback<Trimmed> done) {
+  Run<Trimmed>(
+      absl::StrCat("trimming the log of ", cluster.name), options_.deadline, executor,
+      [=, rows = options_.trim_step, step = options_.compact_step](Connection& connection) {
+        return TrimLogOnce(connection, cluster, bounds, rows, step);
+      },
+      std::move(done));
+}
+
+void SqlStore::BumpEpoch(const ClusterRef& cluster, uint64_t unix_seconds, const AuditRow& why,
+                         Executor* executor, Callback<NewEpoch> done) {
+  Run<NewEpoch>(
       absl::StrCat("raising the epoch of ", cluster.name), options_.deadline, executor,
-      [=](Connection& connection) { return BumpEpochOnce(connection, cluster, unix_seconds); },
+      [=](Connection& connection) { return BumpEpochOnce(connection, cluster, unix_seconds, why); },
       std::move(done));
 }
 

@@ -32,6 +32,7 @@ class SqlStore final : public Store {
     // time: while it lasts, further ones are answered kUnavailable at once.
     absl::Duration heads_patience = absl::Seconds(3);
     size_t compact_step = 1000;  // rows deleted in one transaction
+    size_t trim_step = 10'000;   // revisions looked at, and deleted, by one TrimLog
   };
 
   // `options.pool.on_connect` is the schema's check (migrate/migrator.h); the statements are prepared after
@@ -53,12 +54,19 @@ class SqlStore final : public Store {
   void ReadManifest(const ClusterRef& cluster, const ObjectKey& key, Executor* executor,
                     Callback<std::string> done) override;
   void ReadIdentityLife(const ClusterRef& cluster, Executor* executor, Callback<IdentityLife> done) override;
+  void HoldLeases(uint32_t home, std::vector<uint32_t> cluster_ids, const std::string& holder,
+                  absl::Duration lifetime, Executor* executor,
+                  Callback<std::vector<WriterLease>> done) override;
+  void ReleaseLeases(uint32_t home, std::vector<uint32_t> cluster_ids, const std::string& holder,
+                     Executor* executor, Done done) override;
   void WriteAgents(const ClusterRef& cluster, std::vector<v1::AgentStatus> agents, Executor* executor,
                    Done done) override;
   void Compact(const ClusterRef& cluster, uint64_t floor, absl::Time keep_requests_since, Executor* executor,
                Done done) override;
-  void BumpEpoch(const ClusterRef& cluster, uint64_t unix_seconds, Executor* executor,
-                 Callback<StoredHead> done) override;
+  void TrimLog(const ClusterRef& cluster, const LogBounds& bounds, Executor* executor,
+               Callback<Trimmed> done) override;
+  void BumpEpoch(const ClusterRef& cluster, uint64_t unix_seconds, const AuditRow& why, Executor* executor,
+                 Callback<NewEpoch> done) override;
 
  private:
   template <typename T>

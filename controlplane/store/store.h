@@ -50,6 +50,10 @@ struct RequestRow {
   std::string result;  // a serialized v1::Reply
 };
 
+// What a break-glass script leaves as a cluster's digest (docs/epochs.md): the control plane that sees it
+// begins a new epoch, with the digest of what is there.
+inline constexpr Id128 kUnknownDigest{~uint64_t{0}, ~uint64_t{0}};
+
 struct AuditRow {
   std::string actor;
   std::string source;
@@ -94,6 +98,32 @@ struct IdentityLife {
   std::string node;  // "cluster/node"
 };
 
+// Which control plane commits a cluster's changes, for speed's sake (controlplane/lease/).
+struct WriterLease {
+  uint32_t cluster_id = 0;
+  std::string holder;   // an instance
+  uint64_t fence = 0;   // how often the holder has changed
+  absl::Duration left;  // by SQL's clock when it was asked; not positive: free for anybody
+};
+
+// How much of a log is kept. Ages are by SQL's clock.
+struct LogBounds {
+  absl::Duration at_least = absl::Minutes(15);  // what is younger stays, whatever the rest says
+  absl::Duration at_most = absl::Hours(1);      // what is older goes
+  uint64_t revisions = 100'000;                 // of the rest so many of the latest stay
+};
+
+struct Trimmed {
+  uint64_t log_floor = 0;
+  bool more = false;  // the bounds allow more than one step
+};
+
+// A new epoch of a cluster's history, and what it followed.
+struct NewEpoch {
+  StoredHead before;
+  StoredHead after;
+};
+
 class Store {
  public:
   template <typename T>
@@ -132,6 +162,15 @@ class Store {
   virtual void ReadIdentityLife(const ClusterRef& cluster, Executor* executor,
                                 Callback<IdentityLife> done) = 0;
 
+  // Gives `holder` the leases of those clusters of one home that nobody else holds, for `lifetime` from now
+  // on by SQL's clock; answers all of them as they stand then, by cluster_id.
+  virtual void HoldLeases(uint32_t home, std::vector<uint32_t> cluster_ids, const std::string& holder,
+                          absl::Duration lifetime, Executor* executor,
+                          Callback<std::vector<WriterLease>> done) = 0;
+  // Ends those that `holder` has.
+  virtual void ReleaseLeases(uint32_t home, std::vector<uint32_t> cluster_ids, const std::string& holder,
+                             Executor* executor, Done done) = 0;
+
   // Agents' reports, coalesced by the caller: the newest row of each node wins, by (start_ms, sequence).
   virtual void WriteAgents(const ClusterRef& cluster, std::vector<v1::AgentStatus> agents, Executor* executor,
                            Done done) = 0;
@@ -140,10 +179,14 @@ class Store {
   // and, of the requests those held, the ones older than `keep_requests_since`, in steps.
   virtual void Compact(const ClusterRef& cluster, uint64_t floor, absl::Time keep_requests_since,
                        Executor* executor, Done done) = 0;
+  // Compacts one step (a bounded number of revisions) towards the bounds.
+  virtual void TrimLog(const ClusterRef& cluster, const LogBounds& bounds, Executor* executor,
+                       Callback<Trimmed> done) = 0;
   // epoch = max(epoch + 1, unix_seconds), in a transaction of its own, which also computes the digest anew
-  // from the objects that are there; answers the new head. Revision and batch stay.
-  virtual void BumpEpoch(const ClusterRef& cluster, uint64_t unix_seconds, Executor* executor,
-                         Callback<StoredHead> done) = 0;
+  // from the objects that are there. Revision and batch stay. `why` is its audit row; its request, if it has
+  // an id, is kept with the answer of EpochReply (store/epoch_reply.h).
+  virtual void BumpEpoch(const ClusterRef& cluster, uint64_t unix_seconds, const AuditRow& why,
+                         Executor* executor, Callback<NewEpoch> done) = 0;
 };
 
 }  // namespace trivium

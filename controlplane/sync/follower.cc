@@ -5,22 +5,12 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "controlplane/store/epoch_reply.h"
 
 namespace trivium {
 namespace {
 
 using Outcome = Replica::Outcome;
-
-v1::Head ToHead(const std::string& cluster, const StoredHead& stored) {
-  v1::Head head;
-  head.set_cluster(cluster);
-  head.set_epoch(stored.epoch);
-  head.set_revision(stored.revision);
-  head.set_batch(stored.last_batch.ToBytes());
-  head.set_digest(stored.digest.ToBytes());
-  head.set_log_floor(stored.log_floor);
-  return head;
-}
 
 }  // namespace
 
@@ -150,6 +140,11 @@ void Follower::JudgeSqlHead(const Position& held, const Position& claim, const S
     spdlog::error(
         "SQL holds less than this mirror: the database was restored cluster={} held={}/{} sql={}/{}",
         mirror_->ref().name, held.epoch, held.revision, stored.epoch, stored.revision);
+    return Restore();
+  }
+  if (stored.digest == kUnknownDigest) {
+    spdlog::error("SQL was changed by hand: a new epoch begins cluster={} epoch={} revision={}",
+                  mirror_->ref().name, stored.epoch, stored.revision);
     return Restore();
   }
   switch (mirror_->replica().JudgeHead(ToHead(mirror_->ref().name, stored))) {

@@ -57,6 +57,25 @@ TEST_F(FollowerTest, AGapIsFetchedAfterAShortWait) {
   EXPECT_EQ(mirror_.position().revision, 4u);
 }
 
+TEST_F(FollowerTest, ALogThatIsCompactedWhileItIsReadEndsInASnapshot) {
+  Write(700);
+  absl::Status caught_up = absl::UnknownError("not yet");
+  follower_->CatchUp([&](const absl::Status& status) { caught_up = status; });
+  while (mirror_.position().revision == 0) Run(absl::Milliseconds(1));
+  const uint64_t halfway = mirror_.position().revision;
+  ASSERT_LT(halfway, 700u) << "the rest is still to be read";
+  FakeDatabase::Rows all = database_->Save();  // at once: the next read is on its way
+  FakeDatabase::ClusterRows& rows = all[{1, 7}];
+  rows.head.log_floor = 650;
+  rows.log.erase(rows.log.begin(), rows.log.upper_bound(650));
+  database_->Restore(std::move(all));
+  Run();
+  EXPECT_TRUE(caught_up.ok()) << caught_up;
+  EXPECT_EQ(mirror_.position().revision, 700u);
+  EXPECT_TRUE(mirror_.tail().empty()) << "it came as a snapshot";
+  EXPECT_EQ(mirror_.mirror().digest(), one_->mirror.mirror().digest());
+}
+
 TEST_F(FollowerTest, AGapThatOpensWhileSqlIsReadIsFetchedToo) {
   Write(6);
   store_.SetDelay(absl::Milliseconds(100));

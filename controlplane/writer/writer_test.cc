@@ -320,7 +320,8 @@ TEST_F(WriterTest, CoalescedRequestsAreEachAnsweredAndRemembered) {
 TEST_F(WriterTest, ANewEpochIsTakenOver) {
   Submit(one_.get(), "a");
   Run();
-  one_->store.BumpEpoch(one_->mirror.ref(), 0, &executor_, [](const auto& head) { ASSERT_TRUE(head.ok()); });
+  one_->store.BumpEpoch(one_->mirror.ref(), 0, AuditRow(), &executor_,
+                        [](const auto& head) { ASSERT_TRUE(head.ok()); });
   Run();
   const ResultPtr result = Submit(one_.get(), "b");
   Run();

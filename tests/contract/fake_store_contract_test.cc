@@ -1,4 +1,5 @@
 #include "tests/contract/store_contract.h"
+#include "tests/contract/store_upkeep_contract.h"
 #include "tests/support/fake_store.h"
 
 namespace trivium {

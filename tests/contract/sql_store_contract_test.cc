@@ -3,6 +3,7 @@
 #include "controlplane/migrate/migrator.h"
 #include "controlplane/store/sql_store.h"
 #include "tests/contract/store_contract.h"
+#include "tests/contract/store_upkeep_contract.h"
 #include "tests/support/postgres_fixture.h"
 
 namespace trivium {

@@ -1,122 +1,11 @@
-// Two real control plane processes of one cluster, without a lease, on a real database and a real NATS
-// server.
-#include <gtest/gtest.h>
-#include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
+// Two real control plane processes of one cluster on a real database and a real NATS server: killed, stopped,
+// and robbed of their lease.
+#include "tests/flow/controlplane_process.h"
 
-#include <map>
-#include <memory>
-#include <string>
-#include <utility>
-#include <vector>
-
-#include "absl/strings/str_cat.h"
-#include "absl/synchronization/blocking_counter.h"
-#include "absl/synchronization/mutex.h"
-#include "base/random.h"
-#include "bus/nats_bus.h"
-#include "controlplane/store/sql_store.h"
-#include "replica/replica.h"
-#include "schema/subjects.h"
-#include "tests/contract/store_client.h"
-#include "tests/support/nats_fixture.h"
-#include "tests/support/postgres_fixture.h"
-#include "trivium/v1/rpc.pb.h"
+#include <cstdlib>
 
 namespace trivium {
 namespace {
-
-constexpr char kPrincipal[] = "aws:ctl:alice";
-
-// trivium-controlplane, as an operator would run it.
-class Process {
- public:
-  explicit Process(std::string config) : config_(std::move(config)) {}
-  ~Process() {
-    if (pid_ > 0) End(SIGKILL);
-  }
-  void Start() {
-    pid_ = fork();
-    ASSERT_GE(pid_, 0);
-    if (pid_ > 0) return;
-    execl(TRIVIUM_CONTROLPLANE, TRIVIUM_CONTROLPLANE, "--config", config_.c_str(), nullptr);
-    _exit(127);
-  }
-  // The status that waitpid gives.
-  int End(int signal) {
-    kill(pid_, signal);
-    int status = 0;
-    waitpid(pid_, &status, 0);
-    pid_ = -1;
-    return status;
-  }
-
- private:
-  const std::string config_;
-  pid_t pid_ = -1;
-};
-
-class ControlPlaneProcessTest : public testing::Test {
- protected:
-  ControlPlaneProcessTest() : sql_(FreshDatabase()), executor_("client") {
-    NatsOptions options;
-    options.servers = {nats_.url()};
-    options.principal = kPrincipal;
-    bus_ = NatsBus::Create(options).value();
-  }
-  ~ControlPlaneProcessTest() override {
-    bus_.reset();
-    DropFreshDatabase(sql_);
-  }
-
-  std::string WriteConfig(const std::string& instance, const std::string& pod_cidr = "10.1.0.0/16",
-                          int cluster_id = 1, const std::string& cluster = "aws") {
-    return folder_.Write(
-        instance + ".yaml",
-        absl::StrCat("instance: ", instance, "\ncluster: ", cluster, "\ncluster_id: ", cluster_id,
-                     "\nregion: {name: eu-west-2, home: 1}\npod_cidrs: [", pod_cidr, "]\nnats: {servers: [\"",
-                     nats_.url(), "\"]}\nsql: {hosts: [\"", sql_.hosts[0].ToString(), "\"], database: ",
-                     sql_.database, ", user: ", sql_.user, "}\nlog_level: warn\nmetrics: {listen: off}\n"));
-  }
-
-  // Repeats the request, with its id, until somebody answers OK.
-  void Send(std::shared_ptr<v1::Request> request, const std::string& verb,
-            std::function<void(const v1::Reply&)> done) {
-    bus_->Request(subjects::Api("aws", kPrincipal, verb), request->SerializeAsString(), absl::Seconds(2),
-                  &executor_, [this, request, verb, done](const absl::StatusOr<std::string>& answer) {
-                    v1::Reply reply;
-                    if (answer.ok() && reply.ParseFromString(*answer) && reply.code() == 0)
-                      return done(reply);
-                    executor_.PostAfter(absl::Milliseconds(50),
-                                        [this, request, verb, done] { Send(request, verb, done); });
-                  });
-  }
-  v1::Reply SendAndWait(const v1::Request& request, const std::string& verb) {
-    absl::BlockingCounter pending(1);
-    v1::Reply result;
-    Send(std::make_shared<v1::Request>(request), verb, [&](const v1::Reply& reply) {
-      result = reply;
-      pending.DecrementCount();
-    });
-    pending.Wait();
-    return result;
-  }
-  static std::shared_ptr<v1::Request> ApplyNamespace(const std::string& name) {
-    auto request = std::make_shared<v1::Request>();
-    request->set_request_id(RealRandom()->NewId().ToBytes());
-    request->set_deadline_ms(1500);
-    request->mutable_apply()->add_manifests()->set_text(
-        "apiVersion: v1\nkind: Namespace\nmetadata: {name: " + name + "}\n");
-    return request;
-  }
-
-  TempFolder folder_;
-  PlainNats nats_;
-  const SqlServerOptions sql_;
-  LoopExecutor executor_;
-  std::unique_ptr<NatsBus> bus_;
-};
 
 TEST_F(ControlPlaneProcessTest, TwoRaceAndDieAndEveryAcknowledgedRequestIsThereOnce) {
   Process one(WriteConfig("aws-cp1"));
@@ -124,82 +13,121 @@ TEST_F(ControlPlaneProcessTest, TwoRaceAndDieAndEveryAcknowledgedRequestIsThereO
   one.Start();  // both migrate the empty database at once
   two.Start();
   SendAndWait(*ApplyNamespace("warm"), "apply");
-
-  constexpr int kRequests = 600;
-  constexpr int kOpen = 40;
-  absl::Mutex mutex;
-  std::map<std::string, v1::Reply> replies;
-  int sent = 0;
-  std::function<void()> next = [&] {
-    std::string name;
-    {
-      absl::MutexLock lock(&mutex);
-      if (sent == kRequests) return;
-      name = "ns" + std::to_string(sent++);
-    }
-    Send(ApplyNamespace(name), "apply", [&, name](const v1::Reply& reply) {
-      {
-        absl::MutexLock lock(&mutex);
-        replies[name] = reply;
-      }
-      next();
-    });
-  };
-  executor_.RunAndWait([&] {
-    for (int i = 0; i < kOpen; ++i) next();
-  });
-  const auto reached = [&](size_t count) {
-    absl::MutexLock lock(&mutex);
-    const auto is = [&] { return replies.size() >= count; };
-    ASSERT_TRUE(mutex.AwaitWithTimeout(absl::Condition(&is), absl::Seconds(90))) << replies.size();
-  };
-  reached(150);
+  BeginLoad(600, 40);
+  Reached(150);
   one.End(SIGKILL);
-  reached(300);
+  Reached(300);
   one.Start();
-  reached(450);
+  Reached(450);
   two.End(SIGKILL);
   two.Start();
-  reached(kRequests);
+  Reached(600);
+  ExpectLeavesWell(&one);
+  ExpectLeavesWell(&two);
+  ExpectEachOnce(2);  // warm, default
+}
 
-  const int left_one = one.End(SIGTERM);
-  EXPECT_TRUE(WIFEXITED(left_one) && WEXITSTATUS(left_one) == 0) << left_one;
-  const int left_two = two.End(SIGTERM);
-  EXPECT_TRUE(WIFEXITED(left_two) && WEXITSTATUS(left_two) == 0) << left_two;
+TEST_F(ControlPlaneProcessTest, OneCommitsWhatBothTake) {
+  Process one = Logging("aws-cp1");
+  Process two = Logging("aws-cp2");
+  one.Start();
+  one.WaitForLog("writer lease cluster=aws holder=aws-cp1");
+  two.Start();
+  two.WaitForLog("writer lease cluster=aws holder=aws-cp1");
+  BeginLoad(600, 40);
+  Reached(600);
+  ExpectLeavesWell(&two);
+  ExpectLeavesWell(&one);
+  ExpectEachOnce(1);  // default
+  EXPECT_GT(two.Logged("forwarded"), 200u) << "about half of them came to it";
+  EXPECT_EQ(two.Logged("taken_back"), 0u);
+  EXPECT_EQ(two.Logged("commits"), 0u);
+  EXPECT_EQ(one.Logged("forwarded"), 0u);
+  EXPECT_EQ(one.Logged("lost_races"), 0u) << "nobody races";
+}
 
-  SqlStore::Options options;
-  options.pool.server = sql_;
-  StoreClient store(std::make_unique<SqlStore>(options, RealRandom()));
-  const ClusterRef aws{"aws", 1, 1};
-  const absl::StatusOr<StoredHead> head = store.ReadHead(aws);
-  ASSERT_TRUE(head.ok()) << head.status();
-  const absl::StatusOr<std::vector<LogRow>> log = store.ReadLog(aws, 0, 100'000);
-  ASSERT_TRUE(log.ok()) << log.status();
-  ASSERT_EQ(log->size(), head->revision);
-  std::map<std::string, std::vector<uint64_t>> created;
-  std::set<std::string> writers;
-  Id128 prev;
-  for (size_t i = 0; i < log->size(); ++i) {
-    const absl::StatusOr<Batch> batch = DecodeBatch((*log)[i].envelope);
-    ASSERT_TRUE(batch.ok()) << batch.status();
-    ASSERT_EQ(batch->revision, i + 1) << "a hole";
-    ASSERT_EQ(batch->prev_batch, prev);
-    prev = batch->batch;
-    for (const v1::Change& change : batch->changes.changes()) {
-      created[change.object().namespace_().name()].push_back(batch->revision);
-    }
+TEST_F(ControlPlaneProcessTest, TheLeaseIsStolenItsHolderStoppedAndKilled) {
+  Process one = Logging("aws-cp1");
+  Process two = Logging("aws-cp2");
+  one.Start();
+  one.WaitForLog("writer lease cluster=aws holder=aws-cp1");
+  two.Start();
+  two.WaitForLog("writer lease cluster=aws holder=aws-cp1");
+  BeginLoad(1000, 40);
+  Reached(150);
+  // By somebody who is not there: both commit for themselves until its end.
+  MustRun(sql_,
+          "UPDATE writer_leases SET holder = 'ghost', fence = fence + 1, "
+          "expires_at = now() + INTERVAL '2 seconds' RETURNING holder");
+  one.WaitForLog("holder=ghost before=aws-cp1");
+  Reached(300);
+  // By the other one, although its holder lives and renews.
+  MustRun(sql_,
+          "UPDATE writer_leases SET holder = 'aws-cp2', fence = fence + 1, "
+          "expires_at = now() + INTERVAL '4 seconds' RETURNING holder");
+  two.WaitForLog("holder=aws-cp2");
+  Reached(450);
+  // Its holder stops in the middle of whatever it does, and goes on as if nothing had happened.
+  two.Freeze();
+  Reached(600);
+  two.Thaw();
+  Reached(750);
+  two.Freeze();
+  one.WaitForLog("holder=aws-cp1 before=aws-cp2");
+  two.Thaw();
+  one.End(SIGKILL);
+  Reached(1000);
+  one.Start();
+  ExpectLeavesWell(&two);
+  ExpectLeavesWell(&one);
+  ExpectEachOnce(1);
+}
+
+// As a person would run it.
+void BreakGlass(const SqlServerOptions& sql, const std::string& change) {
+  const std::string command =
+      absl::StrCat("psql -X -q -h ", sql.hosts[0].host, " -p ", sql.hosts[0].port, " -U ", sql.user, " -d ",
+                   sql.database, " -v cluster=aws -v reason=drill -v change=\"", change, "\" -f ",
+                   TRIVIUM_SOURCE_DIR, "/docs/break_glass.sql >/dev/null");
+  EXPECT_EQ(std::system(command.c_str()), 0) << command;
+}
+
+TEST_F(ControlPlaneProcessTest, WhatTheBreakGlassScriptChangesIsFollowed) {
+  Process one = Logging("aws-cp1");
+  Process two = Logging("aws-cp2");
+  one.Start();
+  two.Start();
+  for (const char* name : {"kept", "lockout"}) SendAndWait(*ApplyNamespace(name), "apply");
+  const uint64_t epoch = MustRun(sql_, "SELECT epoch FROM cluster_rev WHERE name = 'aws'").Int(0, 0);
+  BreakGlass(sql_, "DELETE FROM namespaces WHERE name = 'lockout'");
+  // One of them sees it, and computes what SQL could not.
+  const absl::Time end = absl::Now() + absl::Seconds(20);
+  while (MustRun(sql_, "SELECT 1 FROM cluster_rev WHERE digest = 'ffffffff-ffff-ffff-ffff-ffffffffffff'")
+             .rows() > 0) {
+    ASSERT_LT(absl::Now(), end);
+    absl::SleepFor(absl::Milliseconds(20));
   }
-  EXPECT_EQ(prev, head->last_batch);
-  for (const auto& [name, reply] : replies) {
-    EXPECT_EQ(reply.apply().items(0).action(), "created") << name;
-    EXPECT_EQ(created[name], std::vector<uint64_t>{reply.revision()}) << name;
+  SendAndWait(*ApplyNamespace("after"), "apply");
+  EXPECT_GT(MustRun(sql_, "SELECT epoch FROM cluster_rev WHERE name = 'aws'").Int(0, 0), epoch + 1);
+  EXPECT_EQ(MustRun(sql_, "SELECT 1 FROM audit WHERE verb = 'break-glass' AND manifest = 'drill'").rows(), 1);
+  v1::Request get;
+  get.mutable_get()->set_kind("Namespace");
+  get.set_request_id(RealRandom()->NewId().ToBytes());
+  // Whichever instance answers, at once or soon: it has followed.
+  for (int i = 0; i < 10; ++i) {
+    const absl::Time followed = absl::Now() + absl::Seconds(10);
+    std::vector<std::string> names;
+    do {
+      names.clear();
+      const v1::Reply reply = SendAndWait(get, "get");
+      for (const auto& item : reply.get().items()) {
+        names.push_back(item.object().object().namespace_().name());
+      }
+    } while (names != std::vector<std::string>{"after", "default", "kept"} && absl::Now() < followed);
+    EXPECT_EQ(names, (std::vector<std::string>{"after", "default", "kept"}));
   }
-  // The rows for people agree, and the state at the head has the head's digest.
-  EXPECT_EQ(MustRun(sql_, "SELECT name FROM namespaces").rows(), kRequests + 2);  // and warm, default
-  const absl::StatusOr<v1::Snapshot> snapshot = store.ReadSnapshot(aws);
-  ASSERT_TRUE(snapshot.ok()) << snapshot.status();
-  Replica replica("aws");
-  EXPECT_TRUE(replica.LoadSnapshot({*snapshot}).ok());
+  ExpectLeavesWell(&one);
+  ExpectLeavesWell(&two);
 }
 
 TEST_F(ControlPlaneProcessTest, AConflictEndsTheProcessWithAnError) {

@@ -120,6 +120,32 @@ TEST_F(Permissions, NobodyAsksInAnothersName) {
   EXPECT_EQ(asked.values().size(), legitimate + 1);
 }
 
+TEST_F(Permissions, OnlyControlPlanesOfTheClusterHandOnWhatOthersAsk) {
+  Recorder asked;
+  auto cp = mesh_->Connect(kControlPlane), foreign_cp = mesh_->Connect(kForeignControlPlane);
+  auto node = mesh_->Connect(kNode);
+  auto admin = mesh_->Connect(kOperator);
+  EXPECT_TRUE(
+      cp->Subscribe(subjects::EveryForward("aws", "aws-cp1"), "", mesh_->executor(), [&](const Message& m) {
+          asked.Add(m.subject);
+          EXPECT_TRUE(cp->Publish(m.reply_to, "yes").ok());
+        }).ok());
+  EXPECT_TRUE(cp->Flush(absl::Seconds(20)).ok());
+  const std::string own = subjects::Forward("aws", kControlPlane, "aws-cp1");
+  EXPECT_EQ(mesh_->Ask(cp.get(), own, "x").value_or("no"), "yes");
+  for (const auto& [bus, principal] : {std::pair(node.get(), kNode), std::pair(admin.get(), kOperator),
+                                       std::pair(foreign_cp.get(), kForeignControlPlane)}) {
+    ExpectRefused(bus, own);
+    ExpectRefused(bus, subjects::Forward("aws", principal, "aws-cp1"));
+  }
+  ExpectRefused(cp.get(), subjects::Forward("gcp", kControlPlane, "gcp-cp1"));
+  ExpectDeaf(node.get(), subjects::EveryForward("aws", "aws-cp1"));
+  ExpectDeaf(foreign_cp.get(), subjects::EveryForward("aws", "aws-cp1"));
+  ExpectDeaf(cp.get(), subjects::EveryForward("aws", "aws-cp2"));
+  EXPECT_EQ(mesh_->Ask(cp.get(), own, "x").value_or("no"), "yes");
+  EXPECT_EQ(asked.values().size(), 2u);
+}
+
 TEST_F(Permissions, NobodyReadsAnothersRepliesOrRequests) {
   auto cp = mesh_->Connect(kControlPlane);
   auto victim = mesh_->Connect(kNode);

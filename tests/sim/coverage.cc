@@ -68,6 +68,10 @@ absl::string_view NameOf(Point point) {
       return "store: log compacted";
     case Point::kCompactedPastReader:
       return "store: log compacted past who follows it";
+    case Point::kLeaseStolen:
+      return "store: writer lease taken away";
+    case Point::kEpochBumped:
+      return "store: new epoch by hand";
     case Point::kCopyLost:
       return "durable copy lost";
     case Point::kCopyTorn:

@@ -43,6 +43,8 @@ enum class Point {
   kRestoreOfBackup,
   kCompaction,
   kCompactedPastReader,
+  kLeaseStolen,
+  kEpochBumped,
   kCopyLost,
   kCopyTorn,
   kCopyOld,

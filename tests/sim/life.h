@@ -125,6 +125,17 @@ class MortalStore final : public Store {
   void ReadIdentityLife(const ClusterRef& cluster, Executor* executor, Callback<IdentityLife> done) override {
     if (Query()) store_->ReadIdentityLife(cluster, executor, std::move(done));
   }
+  void HoldLeases(uint32_t home, std::vector<uint32_t> cluster_ids, const std::string& holder,
+                  absl::Duration lifetime, Executor* executor,
+                  Callback<std::vector<WriterLease>> done) override {
+    if (Query()) {
+      store_->HoldLeases(home, std::move(cluster_ids), holder, lifetime, executor, std::move(done));
+    }
+  }
+  void ReleaseLeases(uint32_t home, std::vector<uint32_t> cluster_ids, const std::string& holder,
+                     Executor* executor, Done done) override {
+    if (Query()) store_->ReleaseLeases(home, std::move(cluster_ids), holder, executor, std::move(done));
+  }
   void WriteAgents(const ClusterRef& cluster, std::vector<v1::AgentStatus> agents, Executor* executor,
                    Done done) override {
     if (Query()) store_->WriteAgents(cluster, std::move(agents), executor, std::move(done));
@@ -133,9 +144,13 @@ class MortalStore final : public Store {
                Done done) override {
     if (Query()) store_->Compact(cluster, floor, keep_requests_since, executor, std::move(done));
   }
-  void BumpEpoch(const ClusterRef& cluster, uint64_t unix_seconds, Executor* executor,
-                 Callback<StoredHead> done) override {
-    if (Query()) store_->BumpEpoch(cluster, unix_seconds, executor, std::move(done));
+  void TrimLog(const ClusterRef& cluster, const LogBounds& bounds, Executor* executor,
+               Callback<Trimmed> done) override {
+    if (Query()) store_->TrimLog(cluster, bounds, executor, std::move(done));
+  }
+  void BumpEpoch(const ClusterRef& cluster, uint64_t unix_seconds, const AuditRow& why, Executor* executor,
+                 Callback<NewEpoch> done) override {
+    if (Query()) store_->BumpEpoch(cluster, unix_seconds, why, executor, std::move(done));
   }
 
  private:

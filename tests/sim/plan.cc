@@ -73,6 +73,10 @@ const char* NameOf(Event::Kind kind) {
       return "map-full";
     case Event::kSlowReader:
       return "slow-reader";
+    case Event::kLease:
+      return "writer-lease";
+    case Event::kBumpEpoch:
+      return "bump-epoch";
   }
   return "?";
 }
@@ -259,6 +263,23 @@ Plan Plan::FromSeed(uint64_t seed) {
     restore.at = std::min(backup.at + absl::Milliseconds(100 + random.Below(length_ms / 2)), plan.length);
     events.push_back(backup);
     events.push_back(restore);
+  }
+  const uint64_t leases = random.Chance(0.3) ? 1 + random.Below(5) : 0;
+  for (uint64_t i = 0; i < leases; ++i) {
+    Event event;
+    event.kind = Event::kLease;
+    event.at = absl::Microseconds(random.Below(length_ms * 1000));
+    event.lasts = absl::Milliseconds(random.Below(6000));
+    event.a = static_cast<uint32_t>(random.Below(kClusters));
+    event.b = static_cast<uint32_t>(random.Below(4));
+    events.push_back(event);
+  }
+  if (random.Chance(0.1)) {
+    Event event;
+    event.kind = Event::kBumpEpoch;
+    event.at = absl::Microseconds(random.Below(length_ms * 1000));
+    event.a = static_cast<uint32_t>(random.Below(kClusters));
+    events.push_back(event);
   }
   std::stable_sort(events.begin(), events.end(), [](const Event& x, const Event& y) { return x.at < y.at; });
   plan.events = std::move(events);

@@ -43,6 +43,9 @@ struct Event {
     kMapsFail,    // a: agent, b: percentage
     kMapFull,     // a: agent, b: map, c: room left
     kSlowReader,  // a: process, b: milliseconds of pause between gasps
+    // Drawn apart from the others, so that older seeds keep their course.
+    kLease,      // a: cluster, b: to nobody, ended, or to the n-th instance; lasts: by its row
+    kBumpEpoch,  // a: cluster
   } kind = kCrash;
   absl::Duration at;
   absl::Duration lasts;

@@ -48,6 +48,7 @@ World::World(Plan plan, Sabotage sabotage)
   around_.coverage = &coverage_;
   around_.broker = broker_.get();
   around_.database = std::make_shared<FakeDatabase>();
+  around_.database->SetClock(&admin_clock_);
   around_.server = server_;
   around_.fate = [this](uint32_t process, const FakeStore::Operation& operation) {
     return network_->Query(process, sites_[process]->cluster(), operation);
@@ -165,6 +166,17 @@ void World::Restore() {
   }
 }
 
+// To somebody who is not there, to nobody, or to one of the cluster's instances, perhaps a dead one.
+void World::MoveLease(const Event& event) {
+  const std::string cluster = kClusterNames[event.a];
+  FakeDatabase::Lease lease;
+  lease.holder = event.b < 2 ? "ghost" : absl::StrCat(cluster, "-", event.b - 2);
+  lease.fence = 1000;
+  lease.expires_at = admin_clock_.Now() + (event.b == 1 ? -event.lasts : event.lasts);
+  coverage_.Hit(Point::kLeaseStolen);
+  around_.database->SetLease(ClusterRef{cluster, event.a + 1, event.a + 1}, lease);
+}
+
 void World::Apply(const Event& event) {
   scheduler_.Note(event.ToString());
   Site* site = event.a < sites_.size() ? sites_[event.a] : nullptr;
@@ -208,6 +220,12 @@ void World::Apply(const Event& event) {
       return admin_->Compact(ClusterRef{ClusterOf(event.a), event.a, event.a}, floor, absl::InfinitePast(),
                              server_, [](const absl::Status&) {});
     }
+    case Event::kLease:
+      return MoveLease(event);
+    case Event::kBumpEpoch:
+      coverage_.Hit(Point::kEpochBumped);
+      request.mutable_bump_epoch()->set_reason("simulated");
+      return Ask(event.a, "bump-epoch", std::move(request));
     case Event::kBackup:
       return Backup();
     case Event::kCrash:

@@ -71,6 +71,7 @@ class World {
   void Fail(std::string what);
   void Backup();
   void Restore();
+  void MoveLease(const Event& event);
   void Later(absl::Duration delay, std::function<void()> task);
 
   const Plan plan_;

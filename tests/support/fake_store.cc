@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "controlplane/store/epoch_reply.h"
 #include "schema/digest.h"
 
 namespace trivium {
@@ -21,12 +22,12 @@ bool SamePlace(const StoredHead& a, const StoredHead& b) {
   return a.epoch == b.epoch && a.revision == b.revision && a.last_batch == b.last_batch;
 }
 
-void Advance(const Batch& batch, ClusterRows* rows) {
+void Advance(const Batch& batch, absl::Time now, ClusterRows* rows) {
   rows->head.revision = batch.revision;
   rows->head.prev_batch = rows->head.last_batch;
   rows->head.last_batch = batch.batch;
   rows->head.digest = batch.digest;
-  rows->log[batch.revision] = {batch.batch, batch.envelope};
+  rows->log[batch.revision] = {batch.batch, batch.envelope, now};
 }
 
 Id128 DigestOf(const ClusterRows& rows) {
@@ -43,7 +44,7 @@ absl::Status CommitRows(const CommitRequest& request, absl::Time now, ClusterRow
     return absl::DataLossError(absl::StrCat("the log was compacted past revision ", batch.revision));
   }
   if (!SamePlace(rows->head, request.expected)) return Lost(request.cluster, rows->head);
-  Advance(batch, rows);
+  Advance(batch, now, rows);
   for (const v1::Change& change : batch.changes.changes()) {
     const ObjectKey key = KeyOf(change);
     if (change.op() == v1::Change::DELETE) {
@@ -75,11 +76,11 @@ absl::Status CommitRows(const CommitRequest& request, absl::Time now, ClusterRow
 }
 
 // Another writer's batch without changes at the next revision.
-absl::Status TakePlace(const ClusterRef& cluster, ClusterRows* rows) {
+absl::Status TakePlace(const ClusterRef& cluster, absl::Time now, ClusterRows* rows) {
   TRIVIUM_ASSIGN_OR_RETURN(const Batch batch,
                            EncodeBatch(cluster.name, rows->head.epoch, rows->head.revision + 1,
                                        rows->head.last_batch, rows->head.digest, v1::Changes()));
-  Advance(batch, rows);
+  Advance(batch, now, rows);
   return absl::OkStatus();
 }
 
@@ -90,17 +91,6 @@ absl::StatusOr<ClusterRows*> Find(const ClusterRef& cluster, FakeDatabase::Rows*
                                             cluster.home, ") has no row: open it first"));
   }
   return &it->second;
-}
-
-v1::Head ToHead(const std::string& cluster, const StoredHead& stored) {
-  v1::Head head;
-  head.set_cluster(cluster);
-  head.set_epoch(stored.epoch);
-  head.set_revision(stored.revision);
-  head.set_batch(stored.last_batch.ToBytes());
-  head.set_digest(stored.digest.ToBytes());
-  head.set_log_floor(stored.log_floor);
-  return head;
 }
 
 // A restarted agent starts its sequence anew.
@@ -168,6 +158,17 @@ void FakeDatabase::Visit(const std::function<void(const Rows&)>& read) const {
 void FakeDatabase::SetObserver(Observer observer) {
   absl::MutexLock lock(&mutex_);
   observer_ = std::move(observer);
+}
+
+void FakeDatabase::SetClock(const Clock* clock) {
+  absl::MutexLock lock(&mutex_);
+  clock_ = clock;
+}
+
+void FakeDatabase::SetLease(const ClusterRef& cluster, Lease lease) {
+  absl::MutexLock lock(&mutex_);
+  const auto it = rows_.find({cluster.home, cluster.cluster_id});
+  if (it != rows_.end()) it->second.lease = std::move(lease);
 }
 
 FakeDatabase::ClusterRows FakeDatabase::Look(const ClusterRef& cluster) const {
@@ -349,7 +350,7 @@ void FakeStore::Commit(CommitRequest request, Executor* executor, Done done) {
   auto commit = [shared, clock = clock_, db = database_.get()](FakeDatabase::Rows& rows) -> absl::Status {
     TRIVIUM_ASSIGN_OR_RETURN(ClusterRows * found, Find(shared->cluster, &rows));
     const Id128 before = found->head.last_batch;
-    const absl::Status status = CommitRows(*shared, clock->Now(), found);
+    const absl::Status status = CommitRows(*shared, FakeStore::NowOf(*db, *clock), found);
     db->mutex_.AssertHeld();
     if (found->head.last_batch != before) db->Tell(*found, shared.get());
     return status;
@@ -363,7 +364,7 @@ void FakeStore::Commit(CommitRequest request, Executor* executor, Done done) {
             break;
           case CommitFault::kLostRace: {
             TRIVIUM_ASSIGN_OR_RETURN(ClusterRows * found, Find(cluster, &rows));
-            TRIVIUM_RETURN_IF_ERROR(TakePlace(cluster, found));
+            TRIVIUM_RETURN_IF_ERROR(TakePlace(cluster, absl::Time(), found));
             break;
           }
           case CommitFault::kAmbiguousCommitted:
@@ -492,6 +493,50 @@ void FakeStore::ReadIdentityLife(const ClusterRef& cluster, Executor* executor, 
       std::move(done));
 }
 
+void FakeStore::HoldLeases(uint32_t home, std::vector<uint32_t> cluster_ids, const std::string& holder,
+                           absl::Duration lifetime, Executor* executor,
+                           Callback<std::vector<WriterLease>> done) {
+  std::sort(cluster_ids.begin(), cluster_ids.end());
+  Run<std::vector<WriterLease>>(
+      {home}, executor,
+      [=, clock = clock_,
+       db = database_.get()](FakeDatabase::Rows& rows) -> absl::StatusOr<std::vector<WriterLease>> {
+        db->mutex_.AssertHeld();
+        const absl::Time now = NowOf(*db, *clock);
+        std::vector<WriterLease> leases;
+        for (const uint32_t id : cluster_ids) {
+          const auto it = rows.find({home, id});
+          if (it == rows.end()) continue;
+          FakeDatabase::Lease& lease = it->second.lease;
+          if (lease.holder.empty() || lease.holder == holder || lease.expires_at <= now) {
+            lease.fence += lease.holder == holder ? 0 : 1;
+            lease.holder = holder;
+            lease.expires_at = now + lifetime;
+          }
+          leases.push_back(WriterLease{id, lease.holder, lease.fence, lease.expires_at - now});
+        }
+        return leases;
+      },
+      std::move(done));
+}
+
+void FakeStore::ReleaseLeases(uint32_t home, std::vector<uint32_t> cluster_ids, const std::string& holder,
+                              Executor* executor, Done done) {
+  Run<bool>(
+      {home}, executor,
+      [=, clock = clock_, db = database_.get()](FakeDatabase::Rows& rows) -> absl::StatusOr<bool> {
+        db->mutex_.AssertHeld();
+        const absl::Time now = NowOf(*db, *clock);
+        for (const uint32_t id : cluster_ids) {
+          const auto it = rows.find({home, id});
+          if (it == rows.end() || it->second.lease.holder != holder) continue;
+          it->second.lease.expires_at = std::min(it->second.lease.expires_at, now);
+        }
+        return true;
+      },
+      [done = std::move(done)](absl::StatusOr<bool> answer) mutable { done(answer.status()); });
+}
+
 void FakeStore::WriteAgents(const ClusterRef& cluster, std::vector<v1::AgentStatus> agents,
                             Executor* executor, Done done) {
   Run<bool>(
@@ -524,17 +569,56 @@ void FakeStore::Compact(const ClusterRef& cluster, uint64_t floor, absl::Time ke
       [done = std::move(done)](absl::StatusOr<bool> answer) mutable { done(answer.status()); });
 }
 
-void FakeStore::BumpEpoch(const ClusterRef& cluster, uint64_t unix_seconds, Executor* executor,
-                          Callback<StoredHead> done) {
-  Run<StoredHead>(
+void FakeStore::TrimLog(const ClusterRef& cluster, const LogBounds& bounds, Executor* executor,
+                        Callback<Trimmed> done) {
+  Run<Trimmed>(
       {cluster.home}, executor,
-      [cluster, unix_seconds, db = database_.get()](FakeDatabase::Rows& rows) -> absl::StatusOr<StoredHead> {
+      [cluster, bounds, clock = clock_,
+       db = database_.get()](FakeDatabase::Rows& rows) -> absl::StatusOr<Trimmed> {
         TRIVIUM_ASSIGN_OR_RETURN(ClusterRows * found, Find(cluster, &rows));
+        db->mutex_.AssertHeld();
+        const absl::Time now = NowOf(*db, *clock);
+        const uint64_t floor = found->head.log_floor;
+        const uint64_t head = found->head.revision;
+        const uint64_t beyond = head > bounds.revisions ? head - bounds.revisions : 0;
+        uint64_t wanted = floor;
+        for (const auto& [revision, entry] : found->log) {
+          const absl::Duration age = now - entry.time;
+          const bool goes = age >= bounds.at_least && (age >= bounds.at_most || revision <= beyond);
+          if (!goes || revision > floor + kTrimStep) break;
+          wanted = revision;
+        }
+        found->head.log_floor = std::max(floor, wanted);
+        found->log.erase(found->log.begin(), found->log.upper_bound(found->head.log_floor));
+        std::erase_if(found->requests, [&](const auto& entry) {
+          return entry.second.revision <= found->head.log_floor && now - entry.second.time >= bounds.at_least;
+        });
+        return Trimmed{found->head.log_floor, wanted == floor + kTrimStep};
+      },
+      std::move(done));
+}
+
+void FakeStore::BumpEpoch(const ClusterRef& cluster, uint64_t unix_seconds, const AuditRow& why,
+                          Executor* executor, Callback<NewEpoch> done) {
+  Run<NewEpoch>(
+      {cluster.home}, executor,
+      [cluster, unix_seconds, why, clock = clock_,
+       db = database_.get()](FakeDatabase::Rows& rows) -> absl::StatusOr<NewEpoch> {
+        TRIVIUM_ASSIGN_OR_RETURN(ClusterRows * found, Find(cluster, &rows));
+        NewEpoch epoch{found->head, {}};
         found->head.epoch = std::max(found->head.epoch + 1, unix_seconds);
         found->head.digest = DigestOf(*found);
+        epoch.after = found->head;
         db->mutex_.AssertHeld();
+        found->audit.push_back(why);
+        if (!why.request_id.IsZero()) {
+          found->requests.try_emplace(
+              {why.request_id, why.actor},
+              FakeDatabase::Request{epoch.after.revision, EpochReply(cluster.name, epoch).SerializeAsString(),
+                                    NowOf(*db, *clock)});
+        }
         db->Tell(*found, nullptr);
-        return found->head;
+        return epoch;
       },
       std::move(done));
 }

@@ -28,6 +28,7 @@ class FakeDatabase {
   struct LogEntry {
     Id128 batch;
     std::string envelope;
+    absl::Time time;
   };
   struct ObjectRow {
     uint64_t revision = 0;
@@ -39,8 +40,14 @@ class FakeDatabase {
     std::string result;
     absl::Time time;
   };
+  struct Lease {
+    std::string holder;  // empty: there is no row
+    uint64_t fence = 0;
+    absl::Time expires_at;
+  };
   struct ClusterRows {
     std::string name;
+    Lease lease;
     StoredHead head;
     std::map<uint64_t, LogEntry> log;
     std::map<ObjectKey, ObjectRow> objects;
@@ -64,6 +71,11 @@ class FakeDatabase {
   using Observer = std::function<void(const ClusterRows&, const CommitRequest*)>;
   void SetObserver(Observer observer);
 
+  // What tells the time for leases and the age of rows; without it each store's own clock does. Not owned.
+  void SetClock(const Clock* clock);
+  // As an administrator may: nothing depends on who holds a lease.
+  void SetLease(const ClusterRef& cluster, Lease lease);
+
   // How many endpoints name that identity.
   uint64_t References(const ClusterRef& cluster, uint32_t identity) const;
 
@@ -75,6 +87,7 @@ class FakeDatabase {
   mutable absl::Mutex mutex_;
   Rows rows_ ABSL_GUARDED_BY(mutex_);
   Observer observer_ ABSL_GUARDED_BY(mutex_);
+  const Clock* clock_ ABSL_GUARDED_BY(mutex_) = nullptr;
 };
 
 class FakeStore final : public Store {
@@ -137,18 +150,31 @@ class FakeStore final : public Store {
   void ReadManifest(const ClusterRef& cluster, const ObjectKey& key, Executor* executor,
                     Callback<std::string> done) override;
   void ReadIdentityLife(const ClusterRef& cluster, Executor* executor, Callback<IdentityLife> done) override;
+  void HoldLeases(uint32_t home, std::vector<uint32_t> cluster_ids, const std::string& holder,
+                  absl::Duration lifetime, Executor* executor,
+                  Callback<std::vector<WriterLease>> done) override;
+  void ReleaseLeases(uint32_t home, std::vector<uint32_t> cluster_ids, const std::string& holder,
+                     Executor* executor, Done done) override;
   void WriteAgents(const ClusterRef& cluster, std::vector<v1::AgentStatus> agents, Executor* executor,
                    Done done) override;
   void Compact(const ClusterRef& cluster, uint64_t floor, absl::Time keep_requests_since, Executor* executor,
                Done done) override;
-  void BumpEpoch(const ClusterRef& cluster, uint64_t unix_seconds, Executor* executor,
-                 Callback<StoredHead> done) override;
+  void TrimLog(const ClusterRef& cluster, const LogBounds& bounds, Executor* executor,
+               Callback<Trimmed> done) override;
+  void BumpEpoch(const ClusterRef& cluster, uint64_t unix_seconds, const AuditRow& why, Executor* executor,
+                 Callback<NewEpoch> done) override;
 
  private:
   struct Faults;
+  static constexpr uint64_t kTrimStep = 10'000;
   template <typename T>
   using Effect = absl::AnyInvocable<absl::StatusOr<T>(FakeDatabase::Rows&)>;  // under the database's lock
 
+  // By the database's clock; under its lock.
+  static absl::Time NowOf(const FakeDatabase& database, const Clock& own)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(database.mutex_) {
+    return database.clock_ == nullptr ? own.Now() : database.clock_->Now();
+  }
   template <typename T>
   void Run(Operation operation, Executor* executor, Effect<T> effect, Callback<T> done);
   template <typename T>

@@ -57,6 +57,11 @@ std::vector<int> FreePorts(int count) {
   return ports;
 }
 
+std::string NatsServerProgram() {
+  const char* chosen = std::getenv("TRIVIUM_NATS_SERVER");
+  return chosen == nullptr ? "/usr/sbin/nats-server" : chosen;
+}
+
 NatsServer::NatsServer(std::string config_path) : config_path_(std::move(config_path)) {}
 
 NatsServer::~NatsServer() { End(SIGKILL); }
@@ -69,7 +74,7 @@ void NatsServer::Start() {
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, out[1], 1);
   posix_spawn_file_actions_adddup2(&actions, out[1], 2);
-  std::string program = "/usr/sbin/nats-server";
+  std::string program = NatsServerProgram();
   std::string flag = "-c";
   std::string config = config_path_;
   char* argv[] = {program.data(), flag.data(), config.data(), nullptr};

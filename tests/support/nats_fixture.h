@@ -34,6 +34,9 @@ class TempFolder {
 // Distinct TCP ports of 127.0.0.1 that were free a moment ago.
 std::vector<int> FreePorts(int count);
 
+// The server that tests run: the distribution's, or what the environment variable TRIVIUM_NATS_SERVER names.
+std::string NatsServerProgram();
+
 // One nats-server process. A test that cannot start it fails by an exception of the test (ADD_FAILURE and
 // running() == false). Not thread-safe, apart from the log.
 class NatsServer {
