@@ -116,8 +116,8 @@ class ControlPlaneProcessTest : public testing::Test {
         instance + ".yaml",
         absl::StrCat("instance: ", instance, "\ncluster: ", cluster, "\ncluster_id: ", cluster_id,
                      "\nregion: {name: eu-west-2, home: 1}\npod_cidrs: [", pod_cidr, "]\nnats: {servers: [\"",
-                     nats_.url(), "\"]}\nsql: {hosts: [\"", sql_.hosts[0].ToString(),
-                     "\"], database: ", sql_.database, ", user: ", sql_.user, "}\nmetrics: {listen: off}\n", more, "\n"));
+                     nats_.url(), "\"]}\nsql: {hosts: [\"", sql_.hosts[0].ToString(), "\"], database: ",
+                     sql_.database, ", user: ", sql_.user, "}\nmetrics: {listen: off}\n", more, "\n"));
   }
   // One that says in the end what it did.
   Process Logging(const std::string& instance) {

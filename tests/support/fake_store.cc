@@ -6,83 +6,12 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "controlplane/store/epoch_reply.h"
-#include "schema/digest.h"
+#include "tests/support/fake_rows.h"
 
 namespace trivium {
 namespace {
 
 using ClusterRows = FakeDatabase::ClusterRows;
-
-absl::Status Lost(const ClusterRef& cluster, const StoredHead& head) {
-  return absl::AbortedError(absl::StrCat("cluster ", cluster.name, " is at epoch ", head.epoch, " revision ",
-                                         head.revision, ": another batch took the place"));
-}
-
-bool SamePlace(const StoredHead& a, const StoredHead& b) {
-  return a.epoch == b.epoch && a.revision == b.revision && a.last_batch == b.last_batch;
-}
-
-void Advance(const Batch& batch, absl::Time now, ClusterRows* rows) {
-  rows->head.revision = batch.revision;
-  rows->head.prev_batch = rows->head.last_batch;
-  rows->head.last_batch = batch.batch;
-  rows->head.digest = batch.digest;
-  rows->log[batch.revision] = {batch.batch, batch.envelope, now};
-}
-
-Id128 DigestOf(const ClusterRows& rows) {
-  Digest digest;
-  for (const auto& [key, row] : rows.objects) digest.Add(KeyHash(key.kind, key.key), row.revision);
-  return digest.value();
-}
-
-absl::Status CommitRows(const CommitRequest& request, absl::Time now, ClusterRows* rows) {
-  const Batch& batch = request.batch;
-  if (const auto it = rows->log.find(batch.revision); it != rows->log.end()) {
-    if (it->second.batch == batch.batch) return absl::OkStatus();  // an earlier attempt landed
-  } else if (batch.revision <= rows->head.log_floor) {
-    return absl::DataLossError(absl::StrCat("the log was compacted past revision ", batch.revision));
-  }
-  if (!SamePlace(rows->head, request.expected)) return Lost(request.cluster, rows->head);
-  Advance(batch, now, rows);
-  for (const v1::Change& change : batch.changes.changes()) {
-    const ObjectKey key = KeyOf(change);
-    if (change.op() == v1::Change::DELETE) {
-      const auto gone = rows->objects.find(key);
-      if (gone == rows->objects.end()) continue;
-      if (key.kind == v1::KIND_IDENTITY) {
-        const v1::Identity& identity = gone->second.object.identity();
-        rows->retired[identity.id()] = {identity, batch.epoch, batch.revision};
-      }
-      if (key.kind == v1::KIND_NODE) rows->agents.erase(key.key);
-      rows->objects.erase(gone);
-      continue;
-    }
-    FakeDatabase::ObjectRow& row = rows->objects[key];
-    row.revision = batch.revision;
-    row.object = change.object();
-    if (key.kind == v1::KIND_IDENTITY) rows->retired.erase(row.object.identity().id());
-  }
-  for (const auto& [key, manifest] : request.manifests) {
-    const auto it = rows->objects.find(key);
-    if (it != rows->objects.end() && it->second.revision == batch.revision) it->second.manifest = manifest;
-  }
-  for (const RequestRow& row : request.requests) {
-    rows->requests.try_emplace({row.request_id, row.actor},
-                               FakeDatabase::Request{batch.revision, row.result, now});
-  }
-  rows->audit.insert(rows->audit.end(), request.audit.begin(), request.audit.end());
-  return absl::OkStatus();
-}
-
-// Another writer's batch without changes at the next revision.
-absl::Status TakePlace(const ClusterRef& cluster, absl::Time now, ClusterRows* rows) {
-  TRIVIUM_ASSIGN_OR_RETURN(const Batch batch,
-                           EncodeBatch(cluster.name, rows->head.epoch, rows->head.revision + 1,
-                                       rows->head.last_batch, rows->head.digest, v1::Changes()));
-  Advance(batch, now, rows);
-  return absl::OkStatus();
-}
 
 absl::StatusOr<ClusterRows*> Find(const ClusterRef& cluster, FakeDatabase::Rows* rows) {
   const auto it = rows->find({cluster.home, cluster.cluster_id});
@@ -96,17 +25,6 @@ absl::StatusOr<ClusterRows*> Find(const ClusterRef& cluster, FakeDatabase::Rows*
 // A restarted agent starts its sequence anew.
 bool OlderReport(const v1::AgentStatus& a, const v1::AgentStatus& b) {
   return std::make_tuple(a.start_ms(), a.sequence()) < std::make_tuple(b.start_ms(), b.sequence());
-}
-
-absl::Status CheckRequest(const CommitRequest& request) {
-  if (request.batch.epoch != request.expected.epoch ||
-      request.batch.revision != request.expected.revision + 1 ||
-      request.batch.prev_batch != request.expected.last_batch) {
-    return absl::InvalidArgumentError(absl::StrCat("batch of revision ", request.batch.revision,
-                                                   " does not follow the expected head at revision ",
-                                                   request.expected.revision));
-  }
-  return absl::OkStatus();
 }
 
 }  // namespace
