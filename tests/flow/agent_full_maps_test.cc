@@ -93,7 +93,9 @@ TEST_F(AgentFullMaps, APolicyThatDoesNotFitIsReportedByNameAndNothingOfItIsWritt
   EXPECT_EQ(In("10.2.1.10", 7001), MapVerdict::kDeny);
   for (const v1::AppliedCluster& applied : status.applied()) {
     EXPECT_EQ(applied.enforced() < applied.received(), applied.cluster() == "aws") << applied.cluster();
-    if (applied.cluster() == "aws") EXPECT_LT(applied.enforced(), revision);
+    if (applied.cluster() == "aws") {
+      EXPECT_LT(applied.enforced(), revision);
+    }
   }
   // One that is smaller finds its place beside it.
   world_->aws.Delete(v1::KIND_POLICY, "NetworkPolicy/shop/ports");
@@ -159,7 +161,8 @@ TEST_F(AgentFullMaps, ReservedIdentitiesAreKnownHoweverManyOthersThereAre) {
   EXPECT_LE(Held(MapId::kKnown), kCapacity - kCapacity / 16);
   EXPECT_GT(Held(MapId::kKnown), kCapacity / 2);
   std::string problem;
-  for (const v1::AppliedCluster& applied : Status().applied()) {
+  const v1::AgentStatus status = Status();
+  for (const v1::AppliedCluster& applied : status.applied()) {
     if (applied.cluster() == "gcp") problem = applied.problem();
   }
   EXPECT_THAT(problem, AllOf(HasSubstr("known"), HasSubstr("full")));
