@@ -171,9 +171,9 @@ void Reconciler::WriteRuleSets(const MapIo& io, MapWriter* writer) {
   if (maps_->verdicts.stale().empty() && maps_->classes.stale().empty()) return DeleteClasses(writer);
   Room verdicts(io, MapId::kPolicyVerdict, maps_->verdicts.actual_size());
   // What a rule set in force still lacks came with a new identity.
-  auto fits = [this](Room* room, uint32_t rule_set, bool is_new) {
-    if (!is_new) return true;
-    return in_force_.contains(rule_set) ? room->Take() : !refused_.contains(rule_set);
+  auto fits = [this](Room* room, uint32_t rule_set, bool grows) {
+    if (refused_.contains(rule_set)) return false;
+    return !grows || !in_force_.contains(rule_set) || room->Take();
   };
   writer->Upsert(MapId::kPolicyVerdict, &maps_->verdicts, [&](const policy_verdict_key& key, const auto&) {
     return fits(&verdicts, key.rule_set, !maps_->verdicts.stale().at(key).has_value());
