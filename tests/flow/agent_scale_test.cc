@@ -114,6 +114,7 @@ TEST_F(AgentScale, ANewEndpointMeetsOnlyThePoliciesThatMaySelectIt) {
   endpoint.ips = {std::string("\x0a\x09\x09\x09")};
   world_.pipeline().SetLocalEndpoint(endpoint);
   v1::Object object;
+  object.mutable_endpoint()->mutable_meta()->set_uid(endpoint.uid.ToBytes());
   object.mutable_endpoint()->set_identity(PolicyScaleWorld::kFirstIdentity + 77);
   object.mutable_endpoint()->add_addresses()->set_ip(endpoint.ips[0]);
   world_.Tell(1, v1::KIND_ENDPOINT, endpoint.uid.ToHex(), std::move(object));

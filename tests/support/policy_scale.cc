@@ -134,6 +134,7 @@ FlushReport PolicyScaleWorld::Load() {
     endpoint.ips = {std::string("\x0a\x01") + static_cast<char>(e / 250) + static_cast<char>(e % 250 + 1)};
     pipeline_.SetLocalEndpoint(endpoint);
     v1::Object object;
+    object.mutable_endpoint()->mutable_meta()->set_uid(endpoint.uid.ToBytes());
     object.mutable_endpoint()->set_node(1);
     object.mutable_endpoint()->set_identity(kFirstIdentity + e);
     object.mutable_endpoint()->add_addresses()->set_ip(endpoint.ips[0]);
