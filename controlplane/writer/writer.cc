@@ -50,13 +50,16 @@ Writer::Writer(ClusterMirror* mirror, Follower* follower, Store* store, Executor
       options_(options),
       on_commit_(std::move(on_commit)),
       backoff_(options.retry_floor, options.retry_cap, random) {
-  mirror_->Observe([this, alive = alive_.Watch()](const Batch* batch) {
+  mirror_->Observe([this, alive = alive_.Watch(), epoch = uint64_t{0}](const Batch* batch) mutable {
     if (alive.expired()) return;
     if (batch != nullptr) {
       prev_batch_ = batch->prev_batch;
       memory_.Learn(*batch, clock_->Monotonic());
     } else {
       prev_batch_ = Id128();
+      // What was done in another epoch, a restore may have undone: SQL alone says.
+      const uint64_t before = std::exchange(epoch, mirror_->position().epoch);
+      if (before != epoch) memory_ = RequestMemory();
       memory_.SetCompleteSince(clock_->Monotonic());
       ++snapshots_;
     }

@@ -273,6 +273,27 @@ TEST_F(WriterTest, ARepetitionIsNotDoneAgainThoughASnapshotJumpedOverIt) {
   EXPECT_EQ(Rows().head.revision, 2u) << "done twice: it overwrote what came after it";
 }
 
+TEST_F(WriterTest, WhatARestoreHasUndoneIsDoneWhenItIsAskedForAgain) {
+  const Id128 id{5, 5};
+  Submit(one_.get(), "first");
+  Run();
+  FakeDatabase::Rows backup = database_->Save();
+  Submit(one_.get(), "a", "v1", "alice", id);
+  Run();
+  for (auto& [place, rows] : backup) rows.head.epoch = 2;  // as whoever found the restore has left it
+  database_->Restore(backup);
+  const ResultPtr other = Submit(one_.get(), "b");
+  Run();
+  EXPECT_EQ(other->reply.epoch(), 2u);
+  EXPECT_EQ(other->reply.revision(), 2u);
+  const ResultPtr again = Submit(one_.get(), "a", "v1", "alice", id);
+  Run();
+  EXPECT_EQ(again->code(), StatusCode::kOk);
+  EXPECT_EQ(again->reply.epoch(), 2u) << "an answer of the history that was lost";
+  EXPECT_EQ(again->reply.revision(), 3u);
+  EXPECT_TRUE(Rows().objects.contains(ObjectKey{v1::KIND_NAMESPACE, "a"}));
+}
+
 TEST_F(WriterTest, OneRequestAtTwoWritersAtOnceIsDoneOnce) {
   const Id128 id{5, 5};
   std::unique_ptr<Side> two = MakeSide();
