@@ -11,7 +11,7 @@
 namespace trivium::bench {
 namespace {
 
-using Handler = std::function<void(absl::string_view)>;
+using Handler = BareNats::SubjectHandler;
 
 absl::Status Check(natsStatus status, absl::string_view what) {
   if (status == NATS_OK) return absl::OkStatus();
@@ -22,6 +22,7 @@ absl::Status Check(natsStatus status, absl::string_view what) {
 
 void OnMessage(natsConnection*, natsSubscription*, natsMsg* message, void* handler) {
   (*static_cast<Handler*>(handler))(
+      natsMsg_GetSubject(message),
       absl::string_view(natsMsg_GetData(message), static_cast<size_t>(natsMsg_GetDataLength(message))));
   natsMsg_Destroy(message);
 }
@@ -60,20 +61,30 @@ absl::StatusOr<std::unique_ptr<BareNats>> BareNats::Connect(const BareNatsOption
       Check(natsOptions_LoadCertificatesChain(parts.options, options.cert.c_str(), options.key.c_str()),
             options.cert));
   TRIVIUM_RETURN_IF_ERROR(Check(natsOptions_SetCustomInboxPrefix(parts.options, inbox.c_str()), inbox));
-  TRIVIUM_RETURN_IF_ERROR(Check(natsOptions_SetSendAsap(parts.options, true), "send as soon as possible"));
+  TRIVIUM_RETURN_IF_ERROR(
+      Check(natsOptions_SetSendAsap(parts.options, options.send_asap), "send as soon as possible"));
   TRIVIUM_RETURN_IF_ERROR(
       Check(natsConnection_Connect(&parts.connection, parts.options),
             absl::StrCat("connect to ", options.servers.front(), " as ", options.principal)));
   return nats;
 }
 
-absl::Status BareNats::Publish(const std::string& subject, absl::string_view payload) {
-  return Check(natsConnection_Publish(parts_->connection, subject.c_str(), payload.data(),
-                                      static_cast<int>(payload.size())),
+absl::Status BareNats::Publish(const std::string& subject, absl::string_view payload,
+                               const std::string& reply_to) {
+  const int size = static_cast<int>(payload.size());
+  return Check(reply_to.empty()
+                   ? natsConnection_Publish(parts_->connection, subject.c_str(), payload.data(), size)
+                   : natsConnection_PublishRequest(parts_->connection, subject.c_str(), reply_to.c_str(),
+                                                   payload.data(), size),
                subject);
 }
 
-absl::Status BareNats::Subscribe(const std::string& subject, Handler handler) {
+absl::Status BareNats::Subscribe(const std::string& subject, std::function<void(absl::string_view)> handler) {
+  return SubscribeSubjects(subject, [handler = std::move(handler)](
+                                        absl::string_view, absl::string_view payload) { handler(payload); });
+}
+
+absl::Status BareNats::SubscribeSubjects(const std::string& subject, SubjectHandler handler) {
   auto kept = std::make_unique<Handler>(std::move(handler));
   natsSubscription* subscription = nullptr;
   const absl::Status status = Check(

@@ -5,24 +5,20 @@
 // Product and floor alternate, so that both meet the same machine. An agent writes its pinned `vector` map
 // last, after every map that a revision touches: its revision there says that the change decides packets on
 // that node. Prints one JSON object; exit status 0 only if every change arrived everywhere.
-#include <libpq-fe.h>
-
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <iostream>
 #include <memory>
-#include <mutex>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <thread>
 #include <vector>
 
-#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "base/random.h"
 #include "base/status.h"
+#include "bench/floor.h"
 #include "bench/kernel_map.h"
 #include "bench/mesh_files.h"
 #include "bpf/abi/types.h"
@@ -197,107 +193,6 @@ class Product {
   std::unique_ptr<BareNats> node_;
 };
 
-// The same three steps with nothing around them.
-class Floor {
- public:
-  // One bare subscriber beside every agent, on the agent's own server and as the agent's own principal; the
-  // publisher stands on the control plane's server. What is published is the cluster's last real message:
-  // agents know it.
-  static absl::StatusOr<std::unique_ptr<Floor>> Open(const MeshFiles& mesh,
-                                                     const ControlPlaneFiles& control_plane) {
-    std::unique_ptr<Floor> floor(new Floor());
-    floor->subject_ = subjects::Feed(control_plane.cluster);
-    for (const AgentFiles& agent : mesh.agents) {
-      TRIVIUM_ASSIGN_OR_RETURN(std::unique_ptr<BareNats> subscriber, BareNats::Connect(agent.nats));
-      TRIVIUM_RETURN_IF_ERROR(subscriber->Subscribe(
-          floor->subject_, [raw = floor.get()](absl::string_view payload) { raw->Received(payload); }));
-      TRIVIUM_RETURN_IF_ERROR(subscriber->Flush(absl::Seconds(5)));
-      floor->subscribers_.push_back(std::move(subscriber));
-    }
-    TRIVIUM_ASSIGN_OR_RETURN(floor->publisher_, BareNats::Connect(control_plane.nats));
-    TRIVIUM_ASSIGN_OR_RETURN(KernelMap map,
-                             KernelMap::CreateHash(sizeof(ipcache_key), sizeof(ipcache_value), 1024));
-    floor->map_ = std::make_unique<KernelMap>(std::move(map));
-    floor->sql_ = PQconnectdb(control_plane.sql.c_str());
-    if (PQstatus(floor->sql_) != CONNECTION_OK) return absl::UnavailableError(PQerrorMessage(floor->sql_));
-    TRIVIUM_RETURN_IF_ERROR(floor->Execute("DROP TABLE IF EXISTS latency_floor"));
-    TRIVIUM_RETURN_IF_ERROR(
-        floor->Execute("CREATE TABLE latency_floor (n INT8 PRIMARY KEY, v BYTEA NOT NULL)"));
-    return floor;
-  }
-  ~Floor() {
-    subscribers_.clear();
-    if (sql_ != nullptr) PQfinish(sql_);
-  }
-
-  // Times of the three steps and of all together, in milliseconds; the last real message must have been
-  // received.
-  struct Times {
-    double sql, nats, map, all;
-  };
-  absl::StatusOr<Times> Run(int i) {
-    std::string payload;
-    {
-      std::lock_guard<std::mutex> lock(mutex_);
-      payload = last_;
-    }
-    if (payload.empty()) return absl::FailedPreconditionError("no message of the cluster was received yet");
-    Times times;
-    const Clock::time_point start = Clock::now();
-    TRIVIUM_RETURN_IF_ERROR(Execute(
-        absl::StrCat("INSERT INTO latency_floor VALUES (", i, ", decode(repeat('ab', 300), 'hex'))")));
-    times.sql = MillisecondsSince(start);
-
-    const size_t goal = subscribers_.size();
-    received_.store(0);
-    const Clock::time_point published = Clock::now();
-    TRIVIUM_RETURN_IF_ERROR(publisher_->Publish(subject_, payload));
-    while (received_.load() < goal) {
-      if (MillisecondsSince(published) > 5000)
-        return absl::DeadlineExceededError("a bare publish did not arrive");
-      std::this_thread::sleep_for(std::chrono::microseconds(50));
-    }
-    times.nats = MillisecondsSince(published);
-
-    const Clock::time_point writing = Clock::now();
-    ipcache_key key = {};
-    key.space = static_cast<uint32_t>(i % 1000);
-    const ipcache_value value = {};
-    TRIVIUM_RETURN_IF_ERROR(map_->Update(&key, &value));
-    times.map = MillisecondsSince(writing);
-    times.all = MillisecondsSince(start);
-    return times;
-  }
-
-  absl::Status CleanUp() { return Execute("DROP TABLE IF EXISTS latency_floor"); }
-
- private:
-  void Received(absl::string_view payload) {
-    {
-      std::lock_guard<std::mutex> lock(mutex_);
-      last_.assign(payload.data(), payload.size());
-    }
-    received_.fetch_add(1);
-  }
-
-  absl::Status Execute(const std::string& statement) {
-    PGresult* result = PQexec(sql_, statement.c_str());
-    const auto clear = absl::MakeCleanup([result] { PQclear(result); });
-    const ExecStatusType status = PQresultStatus(result);
-    if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK) return absl::OkStatus();
-    return absl::InternalError(PQresultErrorMessage(result));
-  }
-
-  std::string subject_;
-  std::unique_ptr<BareNats> publisher_;
-  std::unique_ptr<KernelMap> map_;
-  PGconn* sql_ = nullptr;
-  std::mutex mutex_;
-  std::string last_;
-  std::atomic<size_t> received_{0};
-  std::vector<std::unique_ptr<BareNats>> subscribers_;  // last: their handlers use what is above
-};
-
 absl::StatusOr<nlohmann::json> Measure(const Options& options) {
   TRIVIUM_ASSIGN_OR_RETURN(const MeshFiles mesh, ReadMeshFiles(options.mesh));
   const auto control_plane = std::find_if(mesh.control_planes.begin(), mesh.control_planes.end(),
@@ -307,7 +202,7 @@ absl::StatusOr<nlohmann::json> Measure(const Options& options) {
   }
   TRIVIUM_ASSIGN_OR_RETURN(const auto watcher, Watcher::Open(mesh, control_plane->cluster_id));
   TRIVIUM_ASSIGN_OR_RETURN(const auto product, Product::Connect(mesh, options.cluster));
-  TRIVIUM_ASSIGN_OR_RETURN(const auto floor, Floor::Open(mesh, *control_plane));
+  TRIVIUM_ASSIGN_OR_RETURN(const auto floor, Floor::Open(mesh, *control_plane, mesh.agents.size(), ""));
 
   std::vector<double> answered, enforced, sql, nats, map, bare;
   constexpr int kWarmUp = 8;

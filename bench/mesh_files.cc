@@ -7,6 +7,7 @@
 #include "base/files.h"
 #include "base/status.h"
 #include "base/yaml_section.h"
+#include "policy/cidr.h"
 #include "schema/subjects.h"
 
 namespace trivium::bench {
@@ -34,6 +35,15 @@ absl::StatusOr<AgentFiles> ReadAgent(const std::string& path) {
   TRIVIUM_RETURN_IF_ERROR(file.Text("cluster", &agent.cluster));
   TRIVIUM_RETURN_IF_ERROR(file.Text("node", &agent.node));
   TRIVIUM_RETURN_IF_ERROR(file.File("pin_root", &agent.pin_root));
+  TRIVIUM_ASSIGN_OR_RETURN(const YamlSection underlay, file.Section("underlay"));
+  std::vector<std::string> addresses;
+  TRIVIUM_RETURN_IF_ERROR(underlay.TextList("addresses", &addresses));
+  TRIVIUM_ASSIGN_OR_RETURN(agent.underlay, policy::ParseAddress(addresses.front()));
+  std::vector<std::string> networks;
+  TRIVIUM_RETURN_IF_ERROR(file.TextList("pod_cidrs", &networks));
+  TRIVIUM_ASSIGN_OR_RETURN(const v1::Cidr network, policy::ParseCidr(networks.front()));
+  agent.network = network.address();
+  agent.length = network.length();
   TRIVIUM_ASSIGN_OR_RETURN(agent.nats,
                            ReadNats(file, Principal{agent.cluster, "node", agent.node}.ToString()));
   return agent;

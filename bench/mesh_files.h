@@ -14,6 +14,9 @@ struct AgentFiles {
   std::string cluster;
   std::string node;
   std::string pin_root;
+  std::string underlay;  // its first underlay address
+  std::string network;   // its first pod CIDR: 4 bytes, length
+  uint32_t length = 0;
   BareNatsOptions nats;
 };
 

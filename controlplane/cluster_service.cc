@@ -44,6 +44,12 @@ LivenessDetector::Options DetectorOptionsOf(const ControlPlaneConfig& config) {
   return options;
 }
 
+Writer::Options WriterOptionsFor(const Mirrors& mirrors) {
+  Writer::Options options;
+  options.between_commits = [&mirrors] { return Publisher::Pace(mirrors.Nodes()); };
+  return options;
+}
+
 }  // namespace
 
 ClusterService::ClusterService(const ControlPlaneConfig& config, const ServedCluster& cluster,
@@ -58,7 +64,7 @@ ClusterService::ClusterService(const ControlPlaneConfig& config, const ServedClu
       mirror_(shared.mirrors->Find(cluster.name)->mirror.get()),
       follower_(shared.mirrors->Find(cluster.name)->follower.get()),
       writer_(mirror_, follower_, drivers_.store, drivers_.executor, drivers_.clock, drivers_.random,
-              Writer::Options(),
+              WriterOptionsFor(*shared.mirrors),
               [publisher = shared.publisher](const Batch& batch) { publisher->Publish(batch); }),
       forwarder_(principal(), leases_, drivers_.bus, drivers_.executor, drivers_.clock, Forwarder::Options()),
       planner_(PlannerConfigOf(cluster), &mesh_->mirror(), drivers_.random),

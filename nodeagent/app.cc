@@ -22,6 +22,8 @@ constexpr absl::Duration kDefaultDeadline = absl::Seconds(10);
 constexpr absl::Duration kMaxDeadline = absl::Minutes(5);
 constexpr absl::Duration kMinRetry = absl::Milliseconds(200);
 constexpr absl::Duration kMaxRetry = absl::Seconds(10);
+constexpr absl::Duration kMinBetweenReports = absl::Milliseconds(20);
+constexpr absl::Duration kMaxBetweenReports = absl::Seconds(1);
 constexpr size_t kMaxAuditLines = 100;
 constexpr uint32_t kDefaultDumpLines = 1000;
 constexpr uint32_t kDefaultFlows = 100;
@@ -349,13 +351,24 @@ void AgentApp::ScheduleRetry() {
 
 void AgentApp::WantReport() {
   if (std::exchange(report_pending_, true)) return;
-  deps_.executor->Post([this, alive = alive_.Watch()] {
+  auto report = [this, alive = alive_.Watch()] {
     if (!alive.expired()) Report();
-  });
+  };
+  const absl::Duration wait = last_report_ + BetweenReports() - deps_.clock->Monotonic();
+  if (wait <= absl::ZeroDuration()) return deps_.executor->Post(std::move(report));
+  deps_.executor->PostAfter(wait, std::move(report));
+}
+
+// However many revisions come: all nodes of the cluster together report a thousand times a second at most.
+absl::Duration AgentApp::BetweenReports() const {
+  const ClusterFeed* own = inbox_->Find(config_.cluster);
+  const size_t nodes = own == nullptr ? 0 : own->replica().mirror().All(v1::KIND_NODE).size();
+  return std::clamp(absl::Milliseconds(static_cast<int64_t>(nodes)), kMinBetweenReports, kMaxBetweenReports);
 }
 
 void AgentApp::Report() {
   report_pending_ = false;
+  last_report_ = deps_.clock->Monotonic();
   if (!inbox_->connected()) return;
   v1::AgentStatus status = Status();
   status.set_sequence(++report_sequence_);

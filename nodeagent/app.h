@@ -104,7 +104,9 @@ class AgentApp final : private FeedListener {
   void SetRoutes();
   void ScheduleRetry();
   void FlushAt(absl::Duration when);
+  // At once, unless the last report was a moment ago.
   void WantReport();
+  absl::Duration BetweenReports() const;
   void Report();
   void EverySecond();
   v1::AgentStatusResult StatusResult(bool audit);
@@ -125,6 +127,7 @@ class AgentApp final : private FeedListener {
   bool follow_pending_ = false;
   bool flush_pending_ = false;
   bool report_pending_ = false;
+  absl::Duration last_report_ = -absl::InfiniteDuration();
   bool retry_pending_ = false;
   absl::Duration flush_at_ = absl::InfiniteDuration();
   Backoff retry_backoff_;

@@ -40,6 +40,11 @@ class Publisher {
   // From now on the beacons say that this principal, "<cluster>:cp:<instance>", lives: once for each cluster
   // that the process serves.
   void SpeakFor(const std::string& principal);
+
+  // How far apart the messages of one loaded cluster should be, if so many agents take each: a message costs
+  // servers and agents far more than one more change in it.
+  static absl::Duration Pace(size_t agents);
+
   void StartBeacons();
   // Whether every region of the last beacon answered.
   bool sql_up() const { return sql_up_; }

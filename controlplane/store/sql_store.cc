@@ -152,21 +152,18 @@ void SqlStore::ReadHeads(uint32_t home, Executor* executor, Callback<std::vector
 }
 
 void SqlStore::Commit(CommitRequest request, Executor* executor, Done done) {
-  absl::StatusOr<Pipeline> pipeline = PlanCommit(request);
   const std::string what =
       absl::StrCat("committing revision ", request.batch.revision, " of ", request.cluster.name);
-  if (!pipeline.ok()) {
-    executor->Post([status = Annotate(pipeline.status(), what), alive = alive_.Watch(),
-                    done = std::move(done)]() mutable {
-      if (!alive.expired()) done(std::move(status));
-    });
-    return;
-  }
-  auto shared =
-      std::make_shared<const std::pair<CommitRequest, Pipeline>>(std::move(request), *std::move(pipeline));
+  // Texts of thousands of values are made on the pool's thread, once.
+  auto shared = std::make_shared<std::pair<CommitRequest, absl::StatusOr<Pipeline>>>(
+      std::move(request), absl::UnknownError("not planned yet"));
   RunDone(
       what, executor,
-      [shared](Connection& connection) { return CommitOnce(connection, shared->first, shared->second); },
+      [shared, planned = false](Connection& connection) mutable -> absl::Status {
+        if (!std::exchange(planned, true)) shared->second = PlanCommit(shared->first);
+        TRIVIUM_RETURN_IF_ERROR(shared->second.status());
+        return CommitOnce(connection, shared->first, *shared->second);
+      },
       std::move(done));
 }
 

@@ -58,6 +58,12 @@ std::set<uint32_t> Mirrors::Homes() const {
   return homes;
 }
 
+size_t Mirrors::Nodes() const {
+  size_t nodes = 0;
+  for (const auto& [name, entry] : entries_) nodes += entry->mirror->mirror().All(v1::KIND_NODE).size();
+  return nodes;
+}
+
 std::string Mirrors::RegionOf(const std::string& cluster) const {
   const v1::Object* object = mesh_->mirror->mirror().Find(v1::KIND_CLUSTER, cluster);
   return object == nullptr ? std::string() : object->cluster().region();

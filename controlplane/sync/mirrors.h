@@ -38,6 +38,8 @@ class Mirrors {
   const std::map<std::string, std::unique_ptr<Entry>>& all() const { return entries_; }
   // The numbers of all home regions, the mesh's own 0 included.
   std::set<uint32_t> Homes() const;
+  // How many nodes all clusters have together: to so many agents goes every batch.
+  size_t Nodes() const;
   // Of a region that the mesh knows; 0 if it does not.
   std::string RegionOf(const std::string& cluster) const;
 

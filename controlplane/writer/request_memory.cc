@@ -15,7 +15,7 @@ void RequestMemory::LearnId(const std::string& bytes, absl::Duration monotonic) 
   const absl::StatusOr<Id128> id = Id128::FromBytes(bytes);
   if (!id.ok() || id->IsZero() || !ids_.insert(*id).second) return;
   order_.emplace_back(*id, monotonic);
-  if (order_.size() > kMaxIds) {
+  while (order_.size() > kMaxIds || order_.front().second < monotonic - kKeep) {
     complete_since_ = std::max(complete_since_, order_.front().second);
     ids_.erase(order_.front().first);
     order_.pop_front();

@@ -20,7 +20,10 @@ class RequestMemory {
  public:
   // Callers repeat a request within this time; what was committed longer ago is found in SQL alone.
   static constexpr absl::Duration kHorizon = absl::Minutes(2);
-  static constexpr size_t kMaxIds = 1'000'000;
+  // What is older is forgotten; above that many, what is younger too, and then unknown ids are looked up in
+  // SQL.
+  static constexpr absl::Duration kKeep = absl::Minutes(3);
+  static constexpr size_t kMaxIds = 4'000'000;
   static constexpr size_t kMaxAnswers = 16'384;
 
   // Ids learned from a batch of the log.

@@ -14,6 +14,9 @@ namespace {
 // Jobs planned into one batch at most: those that change nothing do not fill it by themselves.
 constexpr size_t kMaxMembers = 2000;
 
+// So many commits may follow each other at once after a pause.
+constexpr int kBurst = 4;
+
 // A caller should hear from us before its own patience ends.
 constexpr double kShareOfTimeout = 0.9;
 
@@ -135,6 +138,7 @@ void Writer::LookUp(JobPtr job) {
 void Writer::Pump() {
   if (busy_) return;
   if (!mirror_->loaded() && !queue_.empty()) return Recover();
+  if (TooEarly()) return;
   busy_ = true;  // an answer may bring the next request: that one only joins the queue
   while (!queue_.empty()) {
     auto flight = std::make_shared<Flight>();
@@ -150,10 +154,31 @@ void Writer::Pump() {
     if (flight->members.empty()) continue;
     if (!encoded.ok()) return Refuse(flight, encoded);
     flight->began = clock_->Monotonic();
-    return commit ? Commit(std::move(flight)) : Verify(std::move(flight));
+    if (!commit) return Verify(std::move(flight));
+    if (options_.between_commits != nullptr) {
+      const absl::Duration between = options_.between_commits();
+      next_commit_ = std::max(next_commit_, clock_->Monotonic() - kBurst * between) + between;
+    }
+    return Commit(std::move(flight));
   }
   busy_ = false;
   if (draining_ && looking_up_ == 0 && on_drained_) std::exchange(on_drained_, nullptr)();
+}
+
+bool Writer::TooEarly() {
+  if (waiting_) return true;
+  // More cannot join a batch that is full.
+  if (options_.between_commits == nullptr || queue_.empty() || queue_.size() >= kMaxBatchChanges)
+    return false;
+  const absl::Duration wait = next_commit_ - clock_->Monotonic();
+  if (wait <= absl::ZeroDuration()) return false;
+  waiting_ = true;
+  executor_->PostAfter(wait, [this, alive = alive_.Watch()] {
+    if (alive.expired()) return;
+    waiting_ = false;
+    Pump();
+  });
+  return true;
 }
 
 void Writer::PlanQueue(Draft* draft, Flight* flight) {

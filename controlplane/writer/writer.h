@@ -41,6 +41,10 @@ class Writer {
     size_t max_queue_bytes = 64 * 1024 * 1024;  // of them together, as received
     absl::Duration retry_floor = absl::Milliseconds(20);
     absl::Duration retry_cap = absl::Seconds(1);
+    // The pace under load: one commit in that time on average, for every commit is a message to every agent,
+    // and a change more in it costs hardly anything. An idle writer commits at once, whatever it says. Null:
+    // as fast as SQL answers.
+    std::function<absl::Duration()> between_commits;
   };
 
   // Adds the request to the draft; may be run several times (a lost race, a full batch).
@@ -106,6 +110,8 @@ class Writer {
   void Enqueue(JobPtr job);
   void LookUp(JobPtr job);
   void Pump();
+  // True: the next commit's time has not come yet; Pump is called when it does.
+  bool TooEarly();
   void PlanQueue(Draft* draft, Flight* flight);
   // False: the job stays first in the queue for the next batch.
   bool PlanJob(const JobPtr& job, Draft* draft, Flight* flight);
@@ -143,7 +149,9 @@ class Writer {
   size_t looking_up_ = 0;
   absl::flat_hash_map<Id128, JobPtr> open_;  // by request id: received, not answered
   bool busy_ = false;
-  Id128 prev_batch_;  // of the mirror's present batch, as far as known
+  bool waiting_ = false;                                    // for `next_commit_`
+  absl::Duration next_commit_ = -absl::InfiniteDuration();  // monotonic
+  Id128 prev_batch_;                                        // of the mirror's present batch, as far as known
   RequestMemory memory_;
   uint64_t snapshots_ = 0;  // that the mirror has taken
   Counters counters_;

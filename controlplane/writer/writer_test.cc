@@ -75,6 +75,42 @@ TEST_F(WriterTest, ABatchHasItsLimit) {
   ExpectSound(*one_);
 }
 
+TEST_F(WriterTest, ALoadedWriterPacesItselfAndAnIdleOneDoesNot) {
+  Writer::Options options;
+  options.between_commits = [] { return absl::Milliseconds(20); };
+  const auto side = MakeSide(options);
+  // Three requests a second: each commits at once.
+  for (int i = 0; i < 10; ++i) {
+    const ResultPtr result = Submit(side.get(), "idle" + std::to_string(i));
+    Run(absl::Milliseconds(3));
+    EXPECT_EQ(result->answers, 1) << i;
+    Run(absl::Milliseconds(330));
+  }
+  EXPECT_EQ(side->store.commits(), 10u);
+  // 1,000 a second for a second: one commit in 20 ms, after a short burst.
+  std::vector<ResultPtr> results;
+  for (int i = 0; i < 1000; ++i) {
+    results.push_back(Submit(side.get(), "loaded" + std::to_string(i)));
+    Run(absl::Milliseconds(1));
+  }
+  Run(absl::Milliseconds(50));
+  const uint64_t commits = side->store.commits() - 10;
+  EXPECT_GE(commits, 45u);
+  EXPECT_LE(commits, 60u);
+  for (const ResultPtr& result : results) EXPECT_EQ(result->answers, 1);
+  ExpectSound(*side);
+}
+
+TEST_F(WriterTest, AFullBatchDoesNotWaitForThePace) {
+  Writer::Options options;
+  options.between_commits = [] { return absl::Seconds(10); };
+  const auto side = MakeSide(options);
+  for (int i = 0; i < 3000; ++i) Submit(side.get(), "ns" + std::to_string(i));
+  Run(absl::Milliseconds(100));
+  EXPECT_EQ(side->published.back().revision, 6u);  // 1 + 5 * 500; the rest waits
+  ExpectSound(*side);
+}
+
 TEST_F(WriterTest, OnlyTheWrongRequestIsRefused) {
   Submit(one_.get(), "first");
   const ResultPtr good = Submit(one_.get(), "good");
