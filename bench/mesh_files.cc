@@ -49,17 +49,25 @@ absl::StatusOr<AgentFiles> ReadAgent(const std::string& path) {
   return agent;
 }
 
-absl::StatusOr<ControlPlaneFiles> ReadControlPlane(const std::string& path) {
+// One for each cluster that the instance serves: it connects as one of the first.
+absl::StatusOr<std::vector<ControlPlaneFiles>> ReadControlPlane(const std::string& path) {
   TRIVIUM_ASSIGN_OR_RETURN(const YamlSection file, ReadYaml(path));
-  ControlPlaneFiles control_plane;
   std::string instance;
-  uint64_t id = 0;
   TRIVIUM_RETURN_IF_ERROR(file.Text("instance", &instance));
-  TRIVIUM_RETURN_IF_ERROR(file.Text("cluster", &control_plane.cluster));
-  TRIVIUM_RETURN_IF_ERROR(file.Number("cluster_id", 1, 65535, &id));
-  control_plane.cluster_id = static_cast<uint32_t>(id);
-  TRIVIUM_ASSIGN_OR_RETURN(control_plane.nats,
-                           ReadNats(file, Principal{control_plane.cluster, "cp", instance}.ToString()));
+  std::vector<YamlSection> clusters = {file};
+  if (file.Has("clusters")) TRIVIUM_ASSIGN_OR_RETURN(clusters, file.Sections("clusters"));
+  std::vector<ControlPlaneFiles> control_planes;
+  for (const YamlSection& section : clusters) {
+    ControlPlaneFiles one;
+    uint64_t id = 0;
+    TRIVIUM_RETURN_IF_ERROR(section.Text("cluster", &one.cluster));
+    TRIVIUM_RETURN_IF_ERROR(section.Number("cluster_id", 1, 65535, &id));
+    one.cluster_id = static_cast<uint32_t>(id);
+    control_planes.push_back(std::move(one));
+  }
+  TRIVIUM_ASSIGN_OR_RETURN(
+      const BareNatsOptions nats,
+      ReadNats(file, Principal{control_planes.front().cluster, "cp", instance}.ToString()));
   TRIVIUM_ASSIGN_OR_RETURN(const YamlSection sql, file.Section("sql"));
   std::vector<std::string> hosts;
   std::string database, user, ca, cert, key;
@@ -70,10 +78,13 @@ absl::StatusOr<ControlPlaneFiles> ReadControlPlane(const std::string& path) {
   TRIVIUM_RETURN_IF_ERROR(sql.File("cert", &cert));
   TRIVIUM_RETURN_IF_ERROR(sql.File("key", &key));
   const std::pair<std::string, std::string> host = absl::StrSplit(hosts.front(), absl::MaxSplits(':', 1));
-  control_plane.sql =
-      absl::StrCat("host='", host.first, "' port='", host.second, "' dbname='", database, "' user='", user,
-                   "' sslmode=verify-full sslrootcert='", ca, "' sslcert='", cert, "' sslkey='", key, "'");
-  return control_plane;
+  for (ControlPlaneFiles& one : control_planes) {
+    one.nats = nats;
+    one.sql =
+        absl::StrCat("host='", host.first, "' port='", host.second, "' dbname='", database, "' user='", user,
+                     "' sslmode=verify-full sslrootcert='", ca, "' sslcert='", cert, "' sslkey='", key, "'");
+  }
+  return control_planes;
 }
 
 }  // namespace
@@ -87,9 +98,9 @@ absl::StatusOr<MeshFiles> ReadMeshFiles(const std::string& folder) {
   }
   TRIVIUM_ASSIGN_OR_RETURN(const auto control_planes, RealFiles()->List(folder + "/controlplane"));
   for (const std::string& name : control_planes) {
-    TRIVIUM_ASSIGN_OR_RETURN(ControlPlaneFiles one,
+    TRIVIUM_ASSIGN_OR_RETURN(const std::vector<ControlPlaneFiles> clusters,
                              ReadControlPlane(absl::StrCat(folder, "/controlplane/", name)));
-    mesh.control_planes.push_back(std::move(one));
+    mesh.control_planes.insert(mesh.control_planes.end(), clusters.begin(), clusters.end());
   }
   TRIVIUM_ASSIGN_OR_RETURN(const YamlSection contexts, ReadYaml(folder + "/triviumctl.yaml"));
   TRIVIUM_ASSIGN_OR_RETURN(const auto list, contexts.Sections("contexts"));

@@ -80,9 +80,9 @@ class Bench:
             clusters.append({
                 "name": name, "id": number, "region": f"r{(number - 1) % self.args.regions + 1}", "address_space": 0,
                 "pod_cidrs": [f"10.{number}.0.0/16"], "nats": {"hubs": server["hub"], "edges": server["edge"]},
-                "control_planes": [f"{name}-cp1"], "nodes": nodes, "operators": ["load"],
+                "control_planes": [f"r{(number - 1) % self.args.regions + 1}-cp1"], "nodes": nodes, "operators": ["load"],
             })
-        spec = {"mesh": "scale", "log_level": "warn",
+        spec = {"mesh": "scale", "log_level": "warn", "metrics": {"controlplane": "off", "agent": "off"},
                 "regions": [{"name": f"r{i}", "home": i} for i in range(1, self.args.regions + 1)],
                 "sql": {"hosts": [f"{ADDRESS}:{self.sql_port}"], "database": "trivium"}, "clusters": clusters}
         path = FOLDER / "mesh.yaml"
@@ -113,8 +113,7 @@ class Bench:
                 users.setdefault(f"{leader}-{role}", []).append(USERS.search(text).group(1))
             if leader == name:
                 continue
-            files = [self.made / f"controlplane/{name}-cp1.yaml", *(self.made / "agent").glob(f"{name}-*.yaml")]
-            for path in files:
+            for path in (self.made / "agent").glob(f"{name}-*.yaml"):
                 path.write_text(self.redirect(path.read_text(), name, leader))
         contexts = self.made / "triviumctl.yaml"
         text = contexts.read_text()
@@ -150,9 +149,9 @@ class Bench:
         return done.stdout if done.returncode == 0 else None
 
     def start_control_planes(self):
-        self.control_planes = [self.run.start(f"{name}-cp1", [self.build / "controlplane/trivium-controlplane", "--config",
-                                                              self.made / f"controlplane/{name}-cp1.yaml"])
-                               for name in self.clusters]
+        names = [f"r{i}-cp1" for i in range(1, self.args.regions + 1)]  # one serves all clusters of its region
+        self.control_planes = [self.run.start(name, [self.build / "controlplane/trivium-controlplane", "--config",
+                                                     self.made / f"controlplane/{name}.yaml"]) for name in names]
 
     def start_agents(self):
         argv = ["--events", self.events, "--pods", self.args.pods, *self.agent_flags()]
