@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <chrono>
 #include <iostream>
+#include <numeric>
 #include <utility>
 
 namespace trivium::bench {
@@ -54,16 +55,27 @@ void Applied::Clear() {
   }
 }
 
+int64_t Applied::FirstAt(const std::vector<Step>& steps, uint64_t revision) {
+  const auto first = std::lower_bound(steps.begin(), steps.end(), revision,
+                                      [](const Step& step, uint64_t r) { return step.revision < r; });
+  return first == steps.end() ? 0 : first->at_ns;
+}
+
 int64_t Applied::LastAt(uint32_t cluster, uint64_t revision) const {
+  std::vector<size_t> all(agents_);
+  std::iota(all.begin(), all.end(), 0);
+  return LastAt(cluster, revision, all);
+}
+
+int64_t Applied::LastAt(uint32_t cluster, uint64_t revision, const std::vector<size_t>& agents) const {
   const std::lock_guard<std::mutex> lock(mutex_);
   const auto found = steps_.find(cluster);
   if (found == steps_.end()) return 0;
   int64_t last = 0;
-  for (const std::vector<Step>& steps : found->second) {
-    const auto first = std::lower_bound(steps.begin(), steps.end(), revision,
-                                        [](const Step& step, uint64_t r) { return step.revision < r; });
-    if (first == steps.end()) return 0;
-    last = std::max(last, first->at_ns);
+  for (const size_t agent : agents) {
+    const int64_t at = FirstAt(found->second[agent], revision);
+    if (at == 0) return 0;
+    last = std::max(last, at);
   }
   return last;
 }

@@ -24,6 +24,8 @@ class Applied {
   void Clear();
   // When the last agent's maps first held `revision` or a later one; 0 while one of them does not.
   int64_t LastAt(uint32_t cluster, uint64_t revision) const;
+  // The same of these agents alone.
+  int64_t LastAt(uint32_t cluster, uint64_t revision, const std::vector<size_t>& agents) const;
   // False after `seconds` without.
   bool WaitFor(uint32_t cluster, uint64_t revision, double seconds) const;
 
@@ -33,6 +35,8 @@ class Applied {
     int64_t at_ns;
   };
   void Read();
+  // When this agent's did; 0: they do not. With mutex_.
+  static int64_t FirstAt(const std::vector<Step>& steps, uint64_t revision);
 
   const std::string pipe_;
   mutable std::mutex mutex_;

@@ -131,6 +131,13 @@ class Generator {
       cluster.profile = std::make_unique<Profile>(std::move(profile));
       clusters_.push_back(std::move(cluster));
     }
+    for (size_t i = 0; i < options_.agents.size(); ++i) {
+      for (const AgentFiles& agent : mesh.agents) {
+        if (absl::StrCat(agent.cluster, "-", agent.node) == options_.agents[i]) {
+          agents_of_[agent.cluster].push_back(i);
+        }
+      }
+    }
     return absl::OkStatus();
   }
 
@@ -377,6 +384,8 @@ class Generator {
          agents * 1000 / std::max(1.0, changes) / static_cast<double>(options_.agents.size())},
         {"rss_mib_cp", ResidentMib(options_.control_plane_pids)},
         {"rss_mib_agent", ResidentMib(agent_pids_) / static_cast<double>(options_.agents.size())}};
+    nlohmann::json by_agents = nlohmann::json::object();
+    for (const auto& [cluster, agents_there] : agents_of_) by_agents[cluster] = MedianAt(agents_there, warm);
     nlohmann::json revisions = nlohmann::json::object();
     uint64_t batches = 0;
     for (size_t i = 0; i < clusters_.size(); ++i) {
@@ -391,11 +400,24 @@ class Generator {
                      {"first_error", first_error_},
                      // The median of the last third beside that of the first: above 1, a queue grows.
                      {"growth", early.empty() ? 0 : Median(late) / Median(early)},
+                     // The median to the last agent of each cluster that has some.
+                     {"p50_ms_by_agents", by_agents},
                      {"revisions", revisions}};
     return out;
   }
 
+  double MedianAt(const std::vector<size_t>& agents, int64_t warm) const {
+    std::vector<double> times;
+    for (const Sent& sent : sent_) {
+      if (sent.answered_ns == 0 || sent.due_ns < warm || sent.revision == 0) continue;
+      const int64_t at = applied_.LastAt(clusters_[sent.cluster].id, sent.revision, agents);
+      times.push_back(static_cast<double>(at - sent.due_ns) / 1e6);
+    }
+    return Median(std::move(times));
+  }
+
   const LoadOptions options_;
+  std::map<std::string, std::vector<size_t>> agents_of_;  // by cluster
   Applied applied_;
   Answers answers_;
   std::vector<Cluster> clusters_;

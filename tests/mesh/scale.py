@@ -21,6 +21,7 @@ from .say import detail, step
 # One a checkout, so that a run finds what an earlier one left, and leaves alone what others run.
 FOLDER = Path("/tmp") / f"trivium-scale-{zlib.crc32(str(ROOT).encode()):08x}"
 ADDRESS = "127.0.0.1"
+FAR_COMMIT_MS = 30  # of a commit that survives the loss of a region
 # In what `triviumctl mesh init` writes for NATS servers.
 USERS = re.compile(r"    users: \[\n(.*?)    \]\n", re.S)
 GATEWAY = re.compile(r'    \{name: "([^"]+)", urls:')
@@ -64,7 +65,7 @@ class Bench:
             ports = {role: self.first_port + 10 * number + offset for role, offset in (("hub", 0), ("edge", 5))}
             server = {role: [{"host": ADDRESS, "port": p, "cluster_port": p + 1, "gateway_port": p + 2}]
                       for role, p in ports.items()}
-            count = max(self.args.nodes, self.args.agents if number == 1 else 1)
+            count = max(self.args.nodes, self.args.agents if number <= self.args.regions else 1)
             bits = (count - 1).bit_length()  # the cluster's /16, cut into as many networks as nodes need
             nodes = []
             for i in range(count):
@@ -93,8 +94,13 @@ class Bench:
         (FOLDER / "agents").mkdir()
         sh(self.build / "cli/triviumctl", "mesh", "init", "-f", self.write_spec(), "-o", self.made)
         os.mkfifo(self.events)
+        if self.args.far:
+            self.put_apart()
         self.postgres = Postgres(self.run, None, ADDRESS, self.sql_port, self.made / "sql")
         self.postgres.start()
+        if self.args.far:
+            self.postgres.sql(["ALTER SYSTEM SET commit_siblings = 0",
+                               f"ALTER SYSTEM SET commit_delay = {FAR_COMMIT_MS * 1000}", "SELECT pg_reload_conf()"])
         self.share_nats()
         for name in self.leaders:
             for role in ("hub1", "edge1"):
@@ -127,6 +133,34 @@ class Bench:
             # Gateways lead to regions, by the names of their first clusters.
             path.write_text("".join(line for line in conf.splitlines(keepends=True)
                                     if not (found := GATEWAY.match(line)) or found.group(1) in self.leaders))
+
+    def put_apart(self):
+        """Relays before the database and before every server's gateway; who comes from another region is sent through
+        them. A round trip takes --far milliseconds."""
+        routes = []
+        for number in range(1, self.args.regions + 1):
+            routes.append((self.first_port + number, self.sql_port))
+            path = self.made / f"controlplane/r{number}-cp1.yaml"
+            path.write_text(path.read_text().replace(f"{ADDRESS}:{self.sql_port}", f"{ADDRESS}:{self.first_port + number}"))
+            # A hub's gateway, and an edge's: the port behind each is free.
+            routes += [(self.first_port + 10 * number + offset + 1, self.first_port + 10 * number + offset)
+                       for offset in (2, 7)]
+        relays = dict((str(to), str(listen)) for listen, to in routes[1:] if to != self.sql_port)
+        for path in (self.made / "nats").glob("*.conf"):
+            own = path.stem.rsplit("-", 1)[0]
+            lines = []
+            for line in path.read_text().splitlines(keepends=True):
+                gateway = GATEWAY.match(line)
+                if line.startswith("  advertise:") or (gateway and gateway.group(1) != own):
+                    for to, listen in relays.items():
+                        line = line.replace(f"{ADDRESS}:{to}", f"{ADDRESS}:{listen}")
+                lines.append(line)
+            path.write_text("".join(lines))
+        flags = [flag for listen, to in routes for flag in ("--route", f"{listen}={to}:{self.args.far / 2:g}")]
+        relay = self.run.start("relays", [self.build / "bench/trivium-scale", "relay", *flags], stdout=subprocess.PIPE,
+                               wave=1)
+        if relay.popen.stdout.readline() != b"ready\n":
+            raise RuntimeError(f"the relays did not start: {relay.log.read_text()[-600:]}")
 
     def redirect(self, text, name, leader):
         for offset in (0, 5):
@@ -162,7 +196,9 @@ class Bench:
             raise RuntimeError(f"the agents did not start: {self.agents.log.read_text()[-600:]}")
 
     def agent_flags(self):
-        return [flag for i in range(self.args.agents) for flag in ("--agent", f"{self.clusters[0]}-n{i + 1}")]
+        """Those of the first cluster of each region where there is distance, else of the first cluster alone."""
+        clusters = self.leaders if self.args.far else self.clusters[:1]
+        return [flag for name in clusters for i in range(self.args.agents) for flag in ("--agent", f"{name}-n{i + 1}")]
 
     # ---- what is measured --------------------------------------------------------------------------------------
 
@@ -193,7 +229,8 @@ class Bench:
     def row_name(self, rate):
         clusters = "1 cluster" if len(self.clusters) == 1 else f"{len(self.clusters)} clusters"
         agents = "1 agent" if self.args.agents == 1 else f"{self.args.agents} agents"
-        return f"{clusters}, {agents}, {rate:g}/s, single"
+        far = f", {self.args.regions} regions {self.args.far:g} ms apart" if self.args.far else ""
+        return f"{clusters}, {agents}{far}, {rate:g}/s, single"
 
     def bytes_per_change(self, detail_of_row):
         """Of the messages that went out between the row's revisions."""
@@ -246,6 +283,8 @@ def show(rows):
     for row in rows:
         d = row["detail"]
         notes = [f"answer p50 {d['answer_p50_ms']:.2f} ms", f"{d['batches_per_s']:.0f} batches/s", f"growth {d['growth']:.2f}"]
+        if len(d["p50_ms_by_agents"]) > 1:
+            notes.append("p50 to the agents of " + ", ".join(f"{c} {ms:.1f} ms" for c, ms in d["p50_ms_by_agents"].items()))
         if d["failed"] or d["not_sent"]:
             notes.append(f"FAILED {d['failed']}, not sent {d['not_sent']}: {d['first_error']}")
         print(f"  {row['name']}: {', '.join(notes)}")
@@ -262,6 +301,9 @@ def parse():
     parser.add_argument("--agents", type=int, default=3, metavar="N", help="agents of the first cluster (default 3)")
     parser.add_argument("--nodes", type=int, default=100, metavar="N",
                         help="of each cluster; those without an agent are registered (default 100)")
+    parser.add_argument("--far", type=float, default=0, metavar="MS",
+                        help="regions MS milliseconds of round trip apart, from each other and from the database, whose"
+                        f" commits take {FAR_COMMIT_MS} ms more; agents in every region (default 0: none of it)")
     parser.add_argument("--rates", default="50,100,500,1000,2000", metavar="A,B,...",
                         help="changes a second over all clusters, a row each (default 50,100,500,1000,2000)")
     parser.add_argument("--seconds", type=float, default=10, metavar="S", help="length of a row (default 10)")
@@ -280,7 +322,7 @@ def parse():
         args.rates, args.seconds, args.endpoints, args.identities, args.policies = "20,200", 2, 60, 10, 4
         args.nodes = args.agents
     args.rates = [float(rate) for rate in args.rates.split(",")]
-    args.regions = min(args.regions, args.clusters)
+    args.regions = min(args.regions, args.clusters, 9)
     if args.agents < 1 or args.clusters < 1 or args.clusters > 250:
         parser.error("want at least one agent and 1 to 250 clusters")
     return args
