@@ -98,6 +98,11 @@ absl::StatusOr<v1::Reply> Client::Attempt(const std::string& subject, const std:
   return reply;
 }
 
+absl::Status Client::Listen(const std::string& subject, absl::Duration timeout, Bus::Handler on_message) {
+  const absl::Status subscribed = bus_->Subscribe(subject, "", executor_, std::move(on_message));
+  return subscribed.ok() ? bus_->Flush(timeout) : subscribed;
+}
+
 void Client::Pause(absl::Duration delay) {
   absl::Notification over;
   executor_->PostAfter(delay, [&over] { over.Notify(); });

@@ -28,6 +28,10 @@ class Client {
   // nobody answered within `timeout`, whatever was tried; the message names the last failure.
   absl::StatusOr<v1::Reply> Call(v1::Request request, absl::Duration timeout);
 
+  // Every message of `subject` from now on, each on the executor's thread. Returns once the server has heard
+  // of it; errors: kUnavailable.
+  absl::Status Listen(const std::string& subject, absl::Duration timeout, Bus::Handler on_message);
+
   const std::string& cluster() const { return cluster_; }
 
  private:

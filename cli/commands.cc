@@ -39,6 +39,7 @@ void AddCommands(CLI::App* app, Session* session) {
   AddGetCommand(app, session);
   AddStatusCommand(app, session);
   AddPolicyCommand(app, session);
+  AddMonitorCommand(app, session);
   AddEndpointCommand(app, session);
   AddAdminCommand(app, session);
   AddVersionCommand(app, session);

@@ -16,6 +16,9 @@ void AddDeleteCommand(CLI::App* app, Session* session);
 void AddGetCommand(CLI::App* app, Session* session);
 void AddStatusCommand(CLI::App* app, Session* session);
 void AddEndpointCommand(CLI::App* app, Session* session);
+// The part of `endpoint` that looks at one pod.
+void AddEndpointInspection(CLI::App* group, Session* session);
+void AddMonitorCommand(CLI::App* app, Session* session);
 void AddPolicyCommand(CLI::App* app, Session* session);
 void AddAdminCommand(CLI::App* app, Session* session);
 void AddVersionCommand(CLI::App* app, Session* session);

@@ -18,6 +18,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/random.h"
 #include "cli/exit_code.h"
+#include "trivium/v1/monitor.pb.h"
 
 namespace trivium::cli {
 namespace {
@@ -36,7 +37,13 @@ class ScriptedBus final : public Bus {
   std::vector<v1::Request> requests;
 
   absl::Status Publish(absl::string_view, absl::string_view) override { return absl::OkStatus(); }
-  absl::Status Subscribe(const std::string&, const std::string&, Executor*, Handler) override {
+  std::vector<std::string> stream;  // what every subscription hears
+  absl::Status Subscribe(const std::string& subject, const std::string&, Executor* executor,
+                         Handler handler) override {
+    subjects.push_back(subject);
+    for (const std::string& payload : stream) {
+      executor->Post([=] { handler(Message{subject, "", payload}); });
+    }
     return absl::OkStatus();
   }
   void Request(const std::string& subject, std::string payload, absl::Duration, Executor* executor,
@@ -502,6 +509,65 @@ TEST_F(CommandsTest, TraceRefusesWhatMakesNoSense) {
     EXPECT_THAT(err(), HasSubstr(message));
   }
   EXPECT_THAT(bus_.requests, IsEmpty());
+}
+
+// ---- monitor
+
+v1::FlowEvents Flows(uint64_t sequence, uint64_t lost, const std::string& source) {
+  v1::FlowEvents flows;
+  flows.set_cluster("aws-euw2");
+  flows.set_node("n1");
+  flows.set_sequence(sequence);
+  flows.set_lost(lost);
+  v1::FlowEvent* event = flows.add_events();
+  event->set_reason_name("policy denied: no rule allows it");
+  event->set_source(source);
+  event->set_source_identity(513);
+  event->set_source_ip(std::string("\x0a\x02\x00\x05", 4));
+  event->set_destination("aws-euw2/data/db");
+  event->set_destination_identity(300);
+  event->set_destination_ip(std::string("\x0a\x01\x00\x06", 4));
+  event->set_destination_port(5432);
+  event->set_protocol(v1::PROTOCOL_TCP);
+  return flows;
+}
+
+TEST_F(CommandsTest, MonitorShowsEventsWithTheNamesThatNodesDoNotKnow) {
+  v1::Reply reply;
+  reply.mutable_trace()->set_from("gcp-euw2/shop/web");
+  reply.mutable_trace()->set_from_identity(513);
+  bus_.answers = {Says(reply)};
+  bus_.stream = {Flows(1, 0, "").SerializeAsString(), Flows(2, 7, "").SerializeAsString(), "garbage",
+                 Flows(5, 0, "host").SerializeAsString()};
+  ASSERT_EQ(Run({"monitor", "-c", "3"}), 0) << err();
+  EXPECT_THAT(bus_.subjects.at(0), "trivium.v1.flow.aws-euw2.*");
+  EXPECT_THAT(out(),
+              HasSubstr("n1 DROPPED ingress gcp-euw2/shop/web (513) 10.2.0.5 -> aws-euw2/data/db (300) "
+                        "10.1.0.6:5432 TCP: policy denied"));
+  EXPECT_THAT(out(), HasSubstr("host (513)"));
+  EXPECT_EQ(bus_.requests.size(), 1u) << "a name is remembered";
+  EXPECT_EQ(bus_.requests.at(0).trace().from().ip().size(), 4u);
+  EXPECT_THAT(err(), HasSubstr("lost: 7 events on n1"));
+  EXPECT_THAT(err(), HasSubstr("lost: 2 messages of n1"));
+}
+
+TEST_F(CommandsTest, MonitorFiltersAndDoesWithoutNames) {
+  bus_.answers = {Fails(absl::InvalidArgumentError("no such thing"))};
+  bus_.stream = {Flows(1, 0, "").SerializeAsString(), Flows(2, 0, "aws-euw2/shop/cart").SerializeAsString()};
+  ASSERT_EQ(Run({"monitor", "--node", "n1", "--from", "shop/", "--port", "5432", "-c", "1", "-o", "json"}), 0)
+      << err();
+  EXPECT_THAT(bus_.subjects.at(0), "trivium.v1.flow.aws-euw2.n1");
+  EXPECT_THAT(out(), HasSubstr("\"source\":\"aws-euw2/shop/cart\""));
+  EXPECT_THAT(out(), testing::Not(HasSubstr("\"source\":\"\"")));
+  // Whoever has the address now is not meant by another identity.
+  v1::Reply other;
+  other.mutable_trace()->set_from("gcp-euw2/shop/thief");
+  other.mutable_trace()->set_from_identity(999);
+  bus_.answers = {Says(other)};
+  ASSERT_EQ(Run({"monitor", "-c", "1"}), 0);
+  EXPECT_THAT(out(), HasSubstr("? (513) 10.2.0.5"));
+  EXPECT_EQ(Run({"monitor", "--node", "a.b", "-c", "1"}), kExitRefused);
+  EXPECT_NE(Run({"monitor", "--verdict", "forwarded"}), 0);
 }
 
 }  // namespace

@@ -5,17 +5,15 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
-#include "absl/strings/strip.h"
 #include "base/id128.h"
 #include "base/status.h"
 #include "cli/agent_client.h"
 #include "cli/commands.h"
+#include "cli/endpoint_text.h"
 #include "cli/exit_code.h"
 #include "cli/object_json.h"
 #include "cli/table.h"
@@ -37,25 +35,12 @@ struct Options {
   std::string output;
 };
 
-absl::StatusOr<std::pair<std::string, std::string>> SplitName(const std::string& text) {
-  const std::vector<std::string> parts = absl::StrSplit(text, '/');
-  if (parts.size() != 2 || parts[0].empty() || parts[1].empty()) {
-    return absl::InvalidArgumentError(absl::StrCat("'", text, "' is no endpoint: write NAMESPACE/NAME"));
-  }
-  return std::make_pair(parts[0], parts[1]);
-}
-
 absl::Status SetUid(const std::string& text, std::string* out) {
   if (text.empty()) return absl::OkStatus();
   const absl::StatusOr<Id128> uid = Id128::FromHex(text);
   TRIVIUM_RETURN_IF_ERROR(Annotate(uid.status(), "--uid"));
   *out = uid->ToBytes();
   return absl::OkStatus();
-}
-
-std::string StateText(v1::EndpointState state) {
-  return absl::AsciiStrToLower(
-      absl::StrReplaceAll(absl::StripPrefix(v1::EndpointState_Name(state), "ENDPOINT_"), {{"_", "-"}}));
 }
 
 std::string MacText(absl::string_view bytes) {
@@ -68,7 +53,7 @@ absl::StatusOr<int> Add(Session* session, const Options& options) {
   TRIVIUM_ASSIGN_OR_RETURN(const absl::Duration timeout, session->Timeout());
   v1::AgentRequest request;
   v1::EndpointAdd& add = *request.mutable_add();
-  TRIVIUM_ASSIGN_OR_RETURN(const auto name, SplitName(options.name));
+  TRIVIUM_ASSIGN_OR_RETURN(const auto name, ParseEndpointName(options.name));
   add.set_namespace_(name.first);
   add.set_name(name.second);
   add.set_ifname(options.ifname);
@@ -109,7 +94,7 @@ absl::StatusOr<int> Del(Session* session, const Options& options) {
   TRIVIUM_ASSIGN_OR_RETURN(const absl::Duration timeout, session->Timeout());
   v1::AgentRequest request;
   v1::EndpointDel& del = *request.mutable_del();
-  TRIVIUM_ASSIGN_OR_RETURN(const auto name, SplitName(options.name));
+  TRIVIUM_ASSIGN_OR_RETURN(const auto name, ParseEndpointName(options.name));
   del.set_namespace_(name.first);
   del.set_name(name.second);
   TRIVIUM_RETURN_IF_ERROR(SetUid(options.uid, del.mutable_uid()));
@@ -200,6 +185,8 @@ void AddEndpointCommand(CLI::App* app, Session* session) {
       ->check(CLI::IsMember({"json"}))
       ->type_name("FORMAT");
   Bind(list, session, list_options, List);
+
+  AddEndpointInspection(group, session);
 
   auto status_options = std::make_shared<Options>();
   CLI::App* status =

@@ -100,6 +100,11 @@ std::string AgentState(const v1::AgentStatus& agent, const std::vector<Lag>& lag
   return behind == 0 ? style.Good("in sync") : style.Warn("behind");
 }
 
+std::string EndpointsText(const v1::AgentStatus& agent) {
+  if (agent.audited_endpoints() == 0) return absl::StrCat(agent.endpoints());
+  return absl::StrCat(agent.endpoints(), " (", agent.audited_endpoints(), " audited)");
+}
+
 std::string BehindText(const std::vector<Lag>& lags) {
   std::vector<std::string> parts;
   for (const Lag& lag : lags) {
@@ -180,7 +185,7 @@ std::string StatusText(const std::vector<StatusAnswer>& answers, absl::Time now,
     for (const v1::AgentStatus& agent : mesh.agents) {
       const std::vector<Lag> lags = LagsOf(mesh, agent);
       const absl::Duration silent = SilentFor(agent, now);
-      table.AddRow({agent.cluster(), agent.node(), absl::StrCat(agent.endpoints()), BehindText(lags),
+      table.AddRow({agent.cluster(), agent.node(), EndpointsText(agent), BehindText(lags),
                     absl::StrCat(AgeText(silent), " ago"), AgentState(agent, lags, silent, style)});
     }
     absl::StrAppend(&out, "\n", table.ToString());

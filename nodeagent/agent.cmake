@@ -24,11 +24,13 @@ trivium_library(agent_framing
 trivium_library(agent
   SOURCES
     app.cc config.cc
-    endpoint/control_client.cc endpoint/endpoint_manager.cc endpoint/endpoint_store.cc
+    endpoint/control_client.cc endpoint/endpoint_manager.cc endpoint/endpoint_manager_view.cc
+    endpoint/endpoint_store.cc
     endpoint/node_registrar.cc endpoint/socket_server.cc
     inbox/cluster_feed.cc inbox/inbox.cc inbox/snapshot_fetch.cc
     mirror/cluster_copy.cc
-    report/agent_metrics.cc report/enforcement.cc report/flow_log.cc report/map_text.cc report/start_stamp.cc
+    report/agent_metrics.cc report/endpoint_maps.cc report/enforcement.cc report/flow_log.cc
+    report/flow_publisher.cc report/flow_text.cc report/map_text.cc report/start_stamp.cc
   DEPS agent_framing agent_pipeline metrics replica)
 
 trivium_binary(trivium-agent
@@ -38,5 +40,5 @@ trivium_binary(trivium-agent
 trivium_test(agent_unit_test LABEL unit
   SOURCES compile/selector_cache_test.cc config_test.cc desired/address_table_test.cc
           endpoint/socket_server_test.cc inbox/sync_gate_test.cc mirror/frames_test.cc
-          report/start_stamp_test.cc
-  DEPS agent)
+          report/flow_test.cc report/start_stamp_test.cc
+  DEPS agent fake_bus)

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "nodeagent/report/endpoint_maps.h"
 #include "nodeagent/report/map_text.h"
 #include "nodeagent/report/start_stamp.h"
 #include "schema/object.h"
@@ -93,11 +94,13 @@ absl::Status AgentApp::Start() {
   hooks.synced = [this] { return inbox_->Find(config_.cluster)->synced(); };
   hooks.node_registered = [this] { return pipeline_.node_number() != 0; };
   endpoints_ = std::make_unique<EndpointManager>(
-      EndpointManager::Options{config_.cluster, config_.node, config_.address_space, config_.pod_cidrs},
+      EndpointManager::Options{config_.cluster, config_.node, config_.address_space, config_.pod_cidrs,
+                               config_.policy_audit_mode},
       EndpointManager::Deps{deps_.executor, deps_.clock, deps_.random, deps_.devices, &pipeline_, &control_,
                             &endpoint_store_},
       std::move(hooks));
 
+  MakeFlowLog();
   inbox_->Follow(kMeshCluster, kMeshClusterId, KeepAll);
   inbox_->Follow(config_.cluster, config_.cluster_id, KeepAll);
   FollowClusters();
@@ -108,6 +111,28 @@ absl::Status AgentApp::Start() {
   WantFlush();
   EverySecond();
   return absl::OkStatus();
+}
+
+void AgentApp::MakeFlowLog() {
+  flow_publisher_ = std::make_unique<FlowPublisher>(config_.cluster, config_.node, deps_.executor,
+                                                    deps_.clock, deps_.bus, [this] { return FlowsLost(); });
+  FlowContext context;
+  context.cluster = config_.cluster;
+  context.clock = deps_.clock;
+  const auto party = [](EndpointManager::Who who) { return FlowParty{std::move(who.name), who.identity}; };
+  context.endpoint = [this, party](uint32_t number) { return party(endpoints_->WhoIs(number)); };
+  context.address = [this, party](absl::string_view ip) { return party(endpoints_->WhoHas(ip)); };
+  context.rule = [this](uint32_t cookie) { return pipeline_.FindCookie(cookie); };
+  context.revision = [this] {
+    const auto it = enforced_.find(config_.cluster);
+    return it == enforced_.end() ? 0 : it->second.revision;
+  };
+  flow_log_ = std::make_unique<FlowLog>(std::move(context),
+                                        [this](const v1::FlowEvent& event) { flow_publisher_->Add(event); });
+}
+
+uint64_t AgentApp::FlowsLost() const {
+  return flow_log_->skipped() + (deps_.events_lost == nullptr ? 0 : deps_.events_lost());
 }
 
 void AgentApp::OnObject(ClusterFeed* feed, const ObjectChange& change) {
@@ -399,6 +424,7 @@ v1::AgentStatus AgentApp::Status() const {
   status.set_boot_id(deps_.boot_id);
   status.set_sequence(report_sequence_);
   status.set_endpoints(static_cast<uint32_t>(endpoints_->size()));
+  status.set_audited_endpoints(endpoints_->audited());
   for (const auto& [name, feed] : inbox_->feeds()) {
     const Position& held = feed->replica().position();
     v1::AppliedCluster* applied = status.add_applied();
@@ -452,6 +478,7 @@ v1::AgentStatusResult AgentApp::StatusResult(bool audit) {
   result.set_connected(inbox_->connected());
   result.set_in_sync(InSync());
   result.set_node_number(pipeline_.node_number());
+  if (deps_.audited != nullptr) result.set_audited(deps_.audited());
   for (const auto& [name, feed] : inbox_->feeds()) {
     if (!feed->problem().empty()) result.set_reader_problem(feed->problem());
   }
@@ -467,6 +494,24 @@ v1::AgentStatusResult AgentApp::StatusResult(bool audit) {
   return result;
 }
 
+v1::AgentReply AgentApp::EndpointMapsReply(const v1::EndpointMapsQuery& query) {
+  v1::AgentReply reply;
+  absl::StatusOr<v1::LocalEndpoint> endpoint =
+      endpoints_->Find(query.number(), query.namespace_(), query.name());
+  absl::StatusOr<v1::EndpointMapsResult> maps = endpoint.status();
+  if (endpoint.ok()) {
+    maps = EndpointMaps(deps_.maps, pipeline_, config_.address_space, *endpoint,
+                        query.limit() == 0 ? kDefaultDumpLines : query.limit());
+  }
+  if (maps.ok()) {
+    *reply.mutable_endpoint_maps() = *std::move(maps);
+  } else {
+    reply.set_code(static_cast<uint32_t>(maps.status().code()));
+    reply.set_message(std::string(maps.status().message()));
+  }
+  return reply;
+}
+
 void AgentApp::Handle(const v1::AgentRequest& request, EndpointManager::Done done) {
   const absl::Duration deadline = request.deadline_ms() == 0
                                       ? kDefaultDeadline
@@ -480,6 +525,8 @@ void AgentApp::Handle(const v1::AgentRequest& request, EndpointManager::Done don
     case v1::AgentRequest::kList:
       *reply.mutable_list() = endpoints_->List();
       return done(std::move(reply));
+    case v1::AgentRequest::kConfig:
+      return endpoints_->Config(request.config(), std::move(done));
     case v1::AgentRequest::kStatus:
       *reply.mutable_status() = StatusResult(request.status().audit());
       return done(std::move(reply));
@@ -494,18 +541,20 @@ void AgentApp::Handle(const v1::AgentRequest& request, EndpointManager::Done don
       }
       return done(std::move(reply));
     }
+    case v1::AgentRequest::kEndpointMaps:
+      return done(EndpointMapsReply(request.endpoint_maps()));
     case v1::AgentRequest::kFlows:
-      reply.mutable_flows();
-      if (deps_.flows != nullptr) {
-        *reply.mutable_flows() =
-            deps_.flows(request.flows().limit() == 0 ? kDefaultFlows : request.flows().limit());
-      }
+      *reply.mutable_flows() =
+          flow_log_->Last(request.flows().limit() == 0 ? kDefaultFlows : request.flows().limit());
+      reply.mutable_flows()->set_lost(FlowsLost());
       return done(std::move(reply));
     default:
       break;
   }
   reply.set_code(static_cast<uint32_t>(absl::StatusCode::kInvalidArgument));
-  reply.set_message("a request without a verb that this agent knows: add, del, list, status, maps or flows");
+  reply.set_message(
+      "a request without a verb that this agent knows: add, del, list, config, status, "
+      "maps, endpoint-maps or flows");
   done(std::move(reply));
 }
 

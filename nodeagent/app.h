@@ -25,6 +25,8 @@
 #include "nodeagent/endpoint/node_registrar.h"
 #include "nodeagent/inbox/inbox.h"
 #include "nodeagent/report/enforcement.h"
+#include "nodeagent/report/flow_log.h"
+#include "nodeagent/report/flow_publisher.h"
 
 namespace trivium {
 
@@ -41,8 +43,9 @@ class AgentApp final : private FeedListener {
     std::string boot_id;
     // What the programs dropped so far; may be null.
     std::function<std::vector<v1::DropCount>()> drops;
-    // The last flow events; may be null.
-    std::function<v1::FlowsResult(size_t limit)> flows;
+    // What audit mode let pass so far, and flow events that found the ring buffer full; may be null.
+    std::function<uint64_t()> audited;
+    std::function<uint64_t()> events_lost;
   };
 
   struct Counters {
@@ -65,6 +68,9 @@ class AgentApp final : private FeedListener {
 
   // One request of the Unix socket; `done` runs once, on the executor.
   void Handle(const v1::AgentRequest& request, EndpointManager::Done done);
+
+  // A drop or an audited pass, as the programs report it.
+  void OnFlow(const flow_event& event) { flow_log_->Add(event); }
 
   // Every followed cluster has caught up with a head since the start.
   bool InSync() const;
@@ -93,6 +99,8 @@ class AgentApp final : private FeedListener {
   void OnEndpoint(ClusterFeed* feed, const EndpointRecord* before, const EndpointRecord* after) override;
   void OnMoved(ClusterFeed* feed) override;
   void OnState(ClusterFeed* feed) override;
+  void MakeFlowLog();
+  uint64_t FlowsLost() const;
   // Follows what the mesh's log lists, and no more once that is in step.
   void FollowClusters();
   void WantFlush();
@@ -110,6 +118,7 @@ class AgentApp final : private FeedListener {
   void Report();
   void EverySecond();
   v1::AgentStatusResult StatusResult(bool audit);
+  v1::AgentReply EndpointMapsReply(const v1::EndpointMapsQuery& query);
 
   const AgentConfig config_;
   const Deps deps_;
@@ -121,6 +130,8 @@ class AgentApp final : private FeedListener {
   std::unique_ptr<Inbox> inbox_;
   std::unique_ptr<NodeRegistrar> registrar_;
   std::unique_ptr<EndpointManager> endpoints_;
+  std::unique_ptr<FlowPublisher> flow_publisher_;
+  std::unique_ptr<FlowLog> flow_log_;
 
   bool starting_ = true;
   bool may_write_remote_ = false;

@@ -39,6 +39,16 @@ absl::Status ReadAddresses(const YamlSection& section, const char* key, bool req
   return absl::OkStatus();
 }
 
+absl::Status ReadSwitch(const YamlSection& section, const char* key, bool* out) {
+  std::string text = *out ? "true" : "false";
+  TRIVIUM_RETURN_IF_ERROR(section.OptionalText(key, &text));
+  if (text != "true" && text != "false") {
+    return section.Error(key, absl::StrCat("\"", text, "\": want true or false"));
+  }
+  *out = text == "true";
+  return absl::OkStatus();
+}
+
 absl::Status ReadDeviceName(const YamlSection& section, const char* key, std::string* out) {
   TRIVIUM_RETURN_IF_ERROR(section.OptionalText(key, out));
   if (out->empty() || out->size() > 15 || out->find('/') != std::string::npos) {
@@ -52,9 +62,10 @@ absl::Status ReadDeviceName(const YamlSection& section, const char* key, std::st
 
 absl::StatusOr<AgentConfig> AgentConfig::Parse(absl::string_view text, const std::string& path) {
   TRIVIUM_ASSIGN_OR_RETURN(const YamlSection top, YamlSection::Parse(text, path));
-  TRIVIUM_RETURN_IF_ERROR(top.Allow({"cluster", "cluster_id", "node", "zone", "address_space", "underlay",
-                                     "pod_cidrs", "inner_addresses", "state_dir", "socket", "pin_root",
-                                     "overlay", "maps", "nats", "log_level", "log_format", "metrics"}));
+  TRIVIUM_RETURN_IF_ERROR(
+      top.Allow({"cluster", "cluster_id", "node", "zone", "address_space", "underlay", "pod_cidrs",
+                 "inner_addresses", "state_dir", "socket", "pin_root", "overlay", "maps", "nats",
+                 "policy_audit_mode", "log_level", "log_format", "metrics"}));
   AgentConfig config;
   TRIVIUM_RETURN_IF_ERROR(ReadName(top, "cluster", &config.cluster));
   uint64_t id = 0;
@@ -80,6 +91,7 @@ absl::StatusOr<AgentConfig> AgentConfig::Parse(absl::string_view text, const std
   TRIVIUM_RETURN_IF_ERROR(top.OptionalFile("state_dir", &config.state_dir));
   TRIVIUM_RETURN_IF_ERROR(top.OptionalFile("socket", &config.socket));
   TRIVIUM_RETURN_IF_ERROR(top.OptionalFile("pin_root", &config.pin_root));
+  TRIVIUM_RETURN_IF_ERROR(ReadSwitch(top, "policy_audit_mode", &config.policy_audit_mode));
   TRIVIUM_RETURN_IF_ERROR(top.OptionalText("log_level", &config.log_level));
   TRIVIUM_RETURN_IF_ERROR(top.OptionalText("log_format", &config.log_format));
   TRIVIUM_RETURN_IF_ERROR(ReadMetricsSection(top, &config.metrics));

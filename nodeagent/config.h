@@ -38,6 +38,8 @@ struct AgentConfig {
     std::string cert;
     std::string key;
   } nats;
+  // Policies of every endpoint of this node are judged and reported, not enforced.
+  bool policy_audit_mode = false;
   std::string log_level = "info";
   std::string log_format = "text";
   ListenAddress metrics{"127.0.0.1", 9461};

@@ -25,6 +25,7 @@ pin_root: /sys/fs/bpf/trivium
 overlay: {device: trivium0, port: 8473}
 maps: {ipcache: 2048, policy: 4096, conntrack: 8192}
 nats: {servers: ["tls://127.0.0.1:4222"], ca: ca.crt, cert: x.crt, key: x.key}
+policy_audit_mode: true
 log_level: debug
 log_format: json
 metrics: {listen: "0.0.0.0:1234"}
@@ -45,6 +46,7 @@ TEST(AgentConfig, ReadsEverything) {
   EXPECT_EQ(config->overlay_port, 8473u);
   EXPECT_EQ(config->maps.policy, 4096u);
   EXPECT_EQ(config->nats.key, "/etc/trivium/x.key");
+  EXPECT_TRUE(config->policy_audit_mode);
   EXPECT_EQ(config->log_level, "debug");
   EXPECT_EQ(config->log_format, "json");
   EXPECT_EQ(config->metrics.ToString(), "0.0.0.0:1234");

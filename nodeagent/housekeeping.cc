@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <map>
+#include <utility>
 
 #include "base/status.h"
 #include "nodeagent/kernel/conntrack_sweeper.h"
@@ -18,10 +19,9 @@ constexpr absl::Duration kSweepEvery = absl::Seconds(10);
 
 absl::StatusOr<std::unique_ptr<Housekeeping>> Housekeeping::Start(const Datapath* datapath,
                                                                   Executor* executor, const Clock* clock,
-                                                                  FlowLog* flows) {
+                                                                  EventReader::Callback on_flow) {
   std::unique_ptr<Housekeeping> keeper(new Housekeeping(datapath, executor, clock));
-  TRIVIUM_ASSIGN_OR_RETURN(
-      keeper->events_, EventReader::Open(*datapath, [flows](const flow_event& event) { flows->Add(event); }));
+  TRIVIUM_ASSIGN_OR_RETURN(keeper->events_, EventReader::Open(*datapath, std::move(on_flow)));
   keeper->Drain();
   keeper->Sweep();
   return keeper;
@@ -55,7 +55,8 @@ std::vector<v1::DropCount> Housekeeping::Drops() const {
   }
   std::map<int, uint64_t> by_reason;  // both directions
   for (const Counter& counter : counters->counters) {
-    if (counter.reason != 0) by_reason[counter.reason] += counter.packets;
+    if (counter.reason != 0 && counter.reason != COUNTER_AUDITED)
+      by_reason[counter.reason] += counter.packets;
   }
   for (const auto& [reason, packets] : by_reason) {
     v1::DropCount& drop = drops.emplace_back();
@@ -64,6 +65,16 @@ std::vector<v1::DropCount> Housekeeping::Drops() const {
     drop.set_packets(packets);
   }
   return drops;
+}
+
+uint64_t Housekeeping::Audited() const {
+  const absl::StatusOr<DatapathCounters> counters = ReadCounters(*datapath_);
+  if (!counters.ok()) return 0;  // Drops warns of it
+  uint64_t audited = 0;
+  for (const Counter& counter : counters->counters) {
+    if (counter.reason == COUNTER_AUDITED) audited += counter.packets;
+  }
+  return audited;
 }
 
 uint64_t Housekeeping::EventsLost() const {

@@ -11,7 +11,6 @@
 #include "base/executor.h"
 #include "nodeagent/kernel/datapath.h"
 #include "nodeagent/kernel/event_reader.h"
-#include "nodeagent/report/flow_log.h"
 #include "trivium/v1/status.pb.h"
 
 namespace trivium {
@@ -20,9 +19,12 @@ class Housekeeping {
  public:
   // Nothing is owned.
   static absl::StatusOr<std::unique_ptr<Housekeeping>> Start(const Datapath* datapath, Executor* executor,
-                                                             const Clock* clock, FlowLog* flows);
+                                                             const Clock* clock,
+                                                             EventReader::Callback on_flow);
   // Packets dropped so far, by reason.
   std::vector<v1::DropCount> Drops() const;
+  // What audit mode let pass so far.
+  uint64_t Audited() const;
   uint64_t EventsLost() const;
 
  private:

@@ -98,7 +98,6 @@ struct Agent {
   std::unique_ptr<KernelMapIo> maps;
   std::unique_ptr<KernelDeviceIo> devices;
   std::unique_ptr<AgentApp> app;
-  std::unique_ptr<FlowLog> flows;
   std::unique_ptr<Housekeeping> housekeeping;
   std::unique_ptr<MetricsExporter> metrics;
 };
@@ -132,19 +131,16 @@ absl::Status StartAgent(const AgentConfig& config, Executor* executor, NatsBus* 
   deps.drops = [agent] {
     return agent->housekeeping == nullptr ? std::vector<v1::DropCount>() : agent->housekeeping->Drops();
   };
-  deps.flows = [agent](size_t limit) {
-    v1::FlowsResult result;
-    if (agent->housekeeping == nullptr) return result;
-    for (std::string& line : agent->flows->Last(limit)) result.add_lines(std::move(line));
-    result.set_lost(agent->housekeeping->EventsLost());
-    return result;
+  deps.audited = [agent] { return agent->housekeeping == nullptr ? 0 : agent->housekeeping->Audited(); };
+  deps.events_lost = [agent] {
+    return agent->housekeeping == nullptr ? 0 : agent->housekeeping->EventsLost();
   };
   agent->app = std::make_unique<AgentApp>(config, std::move(deps));
   TRIVIUM_RETURN_IF_ERROR(agent->app->Start());
-  agent->flows = std::make_unique<FlowLog>(
-      RealClock(), [agent](uint32_t cookie) { return agent->app->pipeline().FindCookie(cookie); });
-  TRIVIUM_ASSIGN_OR_RETURN(agent->housekeeping, Housekeeping::Start(agent->datapath.get(), executor,
-                                                                    RealClock(), agent->flows.get()));
+  TRIVIUM_ASSIGN_OR_RETURN(
+      agent->housekeeping,
+      Housekeeping::Start(agent->datapath.get(), executor, RealClock(),
+                          [agent](const flow_event& event) { agent->app->OnFlow(event); }));
   ShowMetrics(config, executor, bus, agent);
   return absl::OkStatus();
 }
@@ -153,7 +149,6 @@ void StopAgent(Agent* agent) {
   agent->metrics.reset();
   agent->housekeeping.reset();
   agent->app.reset();
-  agent->flows.reset();
   agent->devices.reset();
   agent->maps.reset();
   agent->datapath.reset();

@@ -27,6 +27,7 @@
   X(20, DROP_TTL_EXCEEDED, "time to live is used up")
 
 #define TRIVIUM_DROP_REASON_ENUM(number, constant, name) constant = number,
+/* 63 is taken: types.h, COUNTER_AUDITED. */
 enum trivium_drop_reason { TRIVIUM_DROP_REASONS(TRIVIUM_DROP_REASON_ENUM) DROP_REASON_COUNT = 64 };
 #undef TRIVIUM_DROP_REASON_ENUM
 

@@ -244,6 +244,7 @@ struct counter_value {
 TRIVIUM_ABI_SIZE(struct counter_value, 16);
 #define COUNTER_INDEX(reason, direction) ((reason)*2 + (direction))
 #define COUNTER_COUNT (64 * 2)
+#define COUNTER_AUDITED 63 /* in place of a reason: passed, though its policy denies it */
 
 /* ---- events ---- */
 

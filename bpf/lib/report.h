@@ -67,7 +67,9 @@ NOINLINE int drop(struct __sk_buff* skb, const struct flow* f, __u32 reason) {
 
 INLINE void passed(struct __sk_buff* skb, const struct flow* f) {
   count(skb, 0, f->direction);
-  if (f->audited) report(skb, f, 0);
+  if (!f->audited) return;
+  count(skb, COUNTER_AUDITED, f->direction);
+  report(skb, f, 0);
 }
 
 #endif /* TRIVIUM_BPF_LIB_REPORT_H_ */

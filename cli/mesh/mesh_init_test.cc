@@ -147,7 +147,7 @@ TEST(NatsConfig, ANodeMayActForItselfAlone) {
               HasSubstr("{user: \"trivium:aws:node:n1\", permissions: {\n"
                         "        publish: {allow: [\"trivium.v1.rpc.*.aws:node:n1.sync\", "
                         "\"trivium.v1.rpc._chunk.*.aws:node:n1\", \"trivium.v1.rpc.aws.aws:node:n1.api.*\", "
-                        "\"trivium.v1.agent.aws.n1.status\"]}\n"
+                        "\"trivium.v1.agent.aws.n1.status\", \"trivium.v1.flow.aws.n1\"]}\n"
                         "        subscribe: {allow: [\"trivium.v1.feed.*\", \"_INBOX.aws:node:n1.>\"]}}}"));
   EXPECT_THAT(config, HasSubstr("reject_unknown_cluster: true"));
   EXPECT_THAT(config, Not(HasSubstr("aws:cp:")));

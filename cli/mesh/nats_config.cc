@@ -40,6 +40,7 @@ User NodeUser(const std::string& cluster, const std::string& node) {
   User user = Follower({cluster, "node", node});
   user.publish.push_back(subjects::Api(cluster, user.principal, "*"));
   user.publish.push_back(subjects::AgentStatus(cluster, node));
+  user.publish.push_back(subjects::Flows(cluster, node));
   return user;
 }
 
@@ -47,6 +48,7 @@ User OperatorUser(const std::string& cluster, const std::string& name) {
   User user = Follower({cluster, "ctl", name});
   user.publish.push_back(subjects::Api(cluster, user.principal, "*"));
   user.subscribe.push_back(subjects::EveryAgentStatus(cluster));
+  user.subscribe.push_back(subjects::EveryFlows(cluster));
   return user;
 }
 

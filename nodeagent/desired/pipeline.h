@@ -64,6 +64,7 @@ class Pipeline {
     // may be somebody else's.
     uint32_t fallback_identity = 0;
     std::string fallback_form;
+    bool audit = false;  // its policies are judged and reported, not enforced
   };
   struct EndpointView {
     uint32_t identity = IDENTITY_INIT;
@@ -72,6 +73,7 @@ class Pipeline {
     bool enforced = false;          // and that stands in the maps, in both directions
     uint32_t ingress_rule_set = 0;  // in the maps; 0: closed
     uint32_t egress_rule_set = 0;
+    bool audited = false;  // as the maps have it, in some direction
   };
   // A policy that some endpoint here should follow and does not, after a flush that was not complete.
   struct NotEnforced {

@@ -124,6 +124,7 @@ void Pipeline::WantEndpoint(const Local& local) {
     const endpoint_policy_key key = EndpointPolicyKey(spec.number, direction);
     endpoint_policy_value value{};
     if (resolved && subject != subjects_.end()) value.rule_set = subject->second.rule_set[direction];
+    if (spec.audit) value.flags = ENDPOINT_POLICY_AUDIT;
     if (value.rule_set != 0) {
       maps_.endpoint_policy.Set(key, value);
     } else if (!resolved || !dirty_subjects_.contains(local.identity)) {
@@ -258,7 +259,10 @@ Pipeline::EndpointView Pipeline::View(const Id128& uid) const {
     const endpoint_policy_key key = EndpointPolicyKey(local.spec.number, direction);
     const endpoint_policy_value* wanted = maps_.endpoint_policy.Desired(key);
     const std::optional<endpoint_policy_value> actual = maps_.endpoint_policy.Actual(key);
-    if (actual.has_value()) *rule_sets[direction] = actual->rule_set;
+    if (actual.has_value()) {
+      *rule_sets[direction] = actual->rule_set;
+      view.audited |= (actual->flags & ENDPOINT_POLICY_AUDIT) != 0;
+    }
     if (wanted == nullptr || !actual.has_value() || !SameBytes(*wanted, *actual)) view.enforced = false;
   }
   for (const std::string& ip : local.spec.ips) {

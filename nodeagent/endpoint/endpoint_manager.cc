@@ -22,15 +22,6 @@ constexpr absl::Duration kMinBackoff = absl::Milliseconds(100);
 constexpr absl::Duration kMaxBackoff = absl::Seconds(5);
 constexpr size_t kMaxIfname = 15;
 
-std::string NameOf(const v1::EndpointAdd& spec) { return absl::StrCat(spec.namespace_(), "/", spec.name()); }
-
-v1::AgentReply ReplyOf(const absl::Status& status) {
-  v1::AgentReply reply;
-  reply.set_code(static_cast<uint32_t>(status.code()));
-  reply.set_message(std::string(status.message()));
-  return reply;
-}
-
 std::vector<v1::NamedPort> Sorted(const google::protobuf::RepeatedPtrField<v1::NamedPort>& ports) {
   std::vector<v1::NamedPort> sorted(ports.begin(), ports.end());
   std::sort(sorted.begin(), sorted.end(), [](const v1::NamedPort& a, const v1::NamedPort& b) {
@@ -63,6 +54,7 @@ absl::Status EndpointManager::Load() {
     endpoint->spec = each.spec();
     endpoint->uid = *uid;
     endpoint->number = each.number();
+    endpoint->audit = each.policy_audit_mode();
     endpoint->offline = true;  // nobody waits for the control plane
     endpoint->backoff = std::make_unique<Backoff>(kMinBackoff, kMaxBackoff, deps_.random);
     if (const absl::Status status = Attach(endpoint.get()); !status.ok()) {
@@ -89,6 +81,7 @@ absl::Status EndpointManager::Save() {
     v1::StoredEndpoint* each = stored.add_endpoints();
     *each->mutable_spec() = endpoint->spec;
     each->set_number(endpoint->number);
+    each->set_policy_audit_mode(endpoint->audit);
   }
   for (const auto& [uid, telling] : removed_) stored.add_removed(uid.ToBytes());
   return deps_.store->Save(stored);
@@ -164,6 +157,7 @@ void EndpointManager::Want(const Endpoint& endpoint) {
   local.host_mac = endpoint.device.host_mac;
   local.fallback_identity = endpoint.fallback;
   local.fallback_form = endpoint.fallback_form;
+  local.audit = endpoint.audit || options_.policy_audit_mode;
   deps_.pipeline->SetLocalEndpoint(local);
 }
 
@@ -369,6 +363,7 @@ void EndpointManager::OnFlushed(const FlushReport& report) {
     flush_problem_ = absl::StrCat("map ", MapName(problem.map), ": ", problem.keys,
                                   " entries could not be written: ", problem.status.message());
   }
+  AnswerConfigured();
   for (Closing& closing : std::exchange(closing_, {})) {
     const absl::Status status = deps_.devices->DetachPod(closing.device);
     if (!status.ok())
@@ -474,40 +469,6 @@ void EndpointManager::Answer(Endpoint* endpoint, const absl::Status& status) {
     deps_.executor->Cancel(waiter.timer);
     waiter.done(reply);
   }
-}
-
-v1::LocalEndpoint EndpointManager::Describe(const Endpoint& endpoint) const {
-  const Pipeline::EndpointView view = deps_.pipeline->View(endpoint.uid);
-  v1::LocalEndpoint out;
-  out.set_uid(endpoint.uid.ToBytes());
-  out.set_namespace_(endpoint.spec.namespace_());
-  out.set_name(endpoint.spec.name());
-  out.set_number(endpoint.number);
-  out.set_identity(view.identity);
-  *out.mutable_ips() = endpoint.spec.ips();
-  out.set_ifname(endpoint.spec.ifname());
-  out.set_ifindex(endpoint.device.ifindex);
-  out.set_state(endpoint.state);
-  out.set_problem(endpoint.problem);
-  out.set_registered(view.registered);
-  out.set_ingress_rule_set(view.ingress_rule_set);
-  out.set_egress_rule_set(view.egress_rule_set);
-  return out;
-}
-
-v1::EndpointListResult EndpointManager::List() const {
-  v1::EndpointListResult list;
-  for (const auto& [uid, endpoint] : endpoints_) *list.add_endpoints() = Describe(*endpoint);
-  return list;
-}
-
-std::vector<std::string> EndpointManager::Problems() const {
-  std::vector<std::string> problems;
-  for (const auto& [uid, endpoint] : endpoints_) {
-    if (endpoint->problem.empty()) continue;
-    problems.push_back(absl::StrCat("endpoint ", NameOf(endpoint->spec), ": ", endpoint->problem));
-  }
-  return problems;
 }
 
 void EndpointManager::Close(std::unique_ptr<Endpoint> endpoint, std::function<void(absl::Status)> closed) {

@@ -36,6 +36,7 @@ class EndpointManager {
     std::string node;
     uint32_t space = 0;
     std::vector<v1::Cidr> pod_cidrs;  // of this node; empty: not checked here
+    bool policy_audit_mode = false;   // of every endpoint, whatever it says itself
   };
   struct Deps {  // none is owned
     Executor* executor = nullptr;
@@ -68,7 +69,21 @@ class EndpointManager {
   // `done` runs exactly once, unless this is destroyed first. `deadline`: how long the caller waits.
   void Add(const v1::EndpointAdd& spec, absl::Duration deadline, Done done);
   void Del(const v1::EndpointDel& what, absl::Duration deadline, Done done);
+  // What people set of one endpoint, kept over restarts. Answered when it stands in the maps.
+  void Config(const v1::EndpointConfig& config, Done done);
   v1::EndpointListResult List() const;
+  // By its number if that is not 0, else by namespace and name. kNotFound, kInvalidArgument.
+  absl::StatusOr<v1::LocalEndpoint> Find(uint32_t number, const std::string& ns,
+                                         const std::string& name) const;
+  // "namespace/name" and identity of the endpoint with that number or address; empty if there is none.
+  struct Who {
+    std::string name;
+    uint32_t identity = 0;
+  };
+  Who WhoIs(uint32_t number) const;
+  Who WhoHas(absl::string_view ip) const;
+  // How many are audited, as the maps have it.
+  uint32_t audited() const;
   size_t size() const { return endpoints_.size(); }
   std::vector<std::string> Problems() const;
 
@@ -86,6 +101,7 @@ class EndpointManager {
     v1::EndpointAdd spec;
     Id128 uid;
     uint32_t number = 0;
+    bool audit = false;
     PodDevice device;
     bool attached = false;
     bool raised = false;
@@ -105,6 +121,9 @@ class EndpointManager {
     std::unique_ptr<Backoff> backoff;
   };
   using ById = std::map<Id128, std::unique_ptr<Endpoint>>;
+
+  static std::string NameOf(const v1::EndpointAdd& spec) { return spec.namespace_() + "/" + spec.name(); }
+  static v1::AgentReply ReplyOf(const absl::Status& status);
 
   absl::Status Check(const v1::EndpointAdd& spec) const;
   Endpoint* FindByName(const std::string& ns, const std::string& name);
@@ -129,6 +148,9 @@ class EndpointManager {
   void Close(std::unique_ptr<Endpoint> endpoint, std::function<void(absl::Status)> closed);
   void Unregister(const Id128& uid);
   v1::LocalEndpoint Describe(const Endpoint& endpoint) const;
+  absl::StatusOr<const Endpoint*> Lookup(uint32_t number, const std::string& ns,
+                                         const std::string& name) const;
+  void AnswerConfigured();
   void After(absl::Duration delay, std::function<void()> task);
 
   const Options options_;
@@ -143,6 +165,11 @@ class EndpointManager {
     std::function<void(absl::Status)> closed;
   };
   std::vector<Closing> closing_;  // until the next flush
+  struct Configured {
+    Id128 uid;
+    Done done;
+  };
+  std::vector<Configured> configured_;  // until the next flush
   Backoff removal_backoff_;
   std::string flush_problem_;
   Alive alive_;

@@ -37,6 +37,7 @@ absl::StatusOr<DatapathCounters> ReadCounters(const Datapath& datapath) {
 
 std::string DropReasonName(int reason) {
   if (reason == 0) return "passed";
+  if (reason == COUNTER_AUDITED) return "audited: passed, though its policy denies it";
 #define TRIVIUM_DROP_REASON_NAME(number, constant, name) \
   if (reason == number) return name;
   TRIVIUM_DROP_REASONS(TRIVIUM_DROP_REASON_NAME)

@@ -30,77 +30,106 @@ std::string IpcacheText(const ipcache_value& v) {
                       v.flags & IPCACHE_UNKNOWN ? " unknown" : "", v.flags & IPCACHE_NODE ? " is-node" : "");
 }
 
-std::string VerdictText(const policy_verdict_key& k, const policy_verdict_value& v,
-                        const Pipeline& pipeline) {
+std::string VerdictKeyText(const policy_verdict_key& k) {
   std::string out = absl::StrCat("rule set ", k.rule_set, " class ", k.class_id);
   if (k.prefixlen > POLICY_VERDICT_STATIC_BITS) absl::StrAppend(&out, " protocol ", k.protocol);
   if (k.prefixlen > POLICY_VERDICT_STATIC_BITS + 8) {
     absl::StrAppend(&out, " port ", k.port[0] << 8 | k.port[1], "/",
                     k.prefixlen - POLICY_VERDICT_STATIC_BITS - 8);
   }
-  absl::StrAppend(&out, " -> ", v.action == POLICY_ALLOW ? "allow" : "deny");
-  if (const Cookies::Origin* origin = pipeline.FindCookie(v.cookie)) {
-    absl::StrAppend(&out, " by ", origin->policy, " ", origin->rule, " of revision ", origin->revision);
-  }
   return out;
 }
 
 }  // namespace
 
-std::string RecordText(MapId map, absl::string_view key, absl::string_view value, const Pipeline& pipeline) {
+std::string KeyText(MapId map, absl::string_view key) {
   switch (map) {
     case MapId::kIpcache: {
       const auto k = FromBytes<ipcache_key>(key);
-      return absl::StrCat(IpText(k.addr, k.family), " space ", k.space, " -> ",
-                          IpcacheText(FromBytes<ipcache_value>(value)));
+      return absl::StrCat(IpText(k.addr, k.family), " space ", k.space);
     }
     case MapId::kIpcacheLpm: {
       const auto k = FromBytes<ipcache_lpm_key>(key);
-      return absl::StrCat(policy::CidrText(CidrOf(k)), " space ", k.space, " -> ",
-                          IpcacheText(FromBytes<ipcache_value>(value)));
+      return absl::StrCat(policy::CidrText(CidrOf(k)), " space ", k.space);
     }
     case MapId::kNodes: {
       const auto k = FromBytes<node_key>(key);
-      const auto v = FromBytes<node_value>(value);
-      return absl::StrCat("cluster ", k.cluster, " node ", k.node, " -> ", IpText(v.underlay4, 4), " ",
-                          IpText(v.underlay6, 6), " mtu ", v.mtu);
+      return absl::StrCat("cluster ", k.cluster, " node ", k.node);
     }
     case MapId::kUnderlay: {
       const auto k = FromBytes<underlay_key>(key);
-      const auto v = FromBytes<underlay_value>(value);
-      return absl::StrCat(IpText(k.addr, k.family), " -> cluster ", v.cluster, " node ", v.node);
+      return IpText(k.addr, k.family);
     }
     case MapId::kKnown:
-      return absl::StrCat("identity ", FromBytes<known_key>(key).identity, " -> cluster ",
-                          FromBytes<known_value>(value).cluster);
+      return absl::StrCat("identity ", FromBytes<known_key>(key).identity);
     case MapId::kPolicyClass: {
       const auto k = FromBytes<policy_class_key>(key);
-      return absl::StrCat("rule set ", k.rule_set, " identity ", k.identity, " -> class ",
-                          FromBytes<policy_class_value>(value).class_id);
+      return absl::StrCat("rule set ", k.rule_set, " identity ", k.identity);
     }
     case MapId::kPolicyVerdict:
-      return VerdictText(FromBytes<policy_verdict_key>(key), FromBytes<policy_verdict_value>(value),
-                         pipeline);
+      return VerdictKeyText(FromBytes<policy_verdict_key>(key));
     case MapId::kEndpointPolicy: {
       const auto k = FromBytes<endpoint_policy_key>(key);
-      return absl::StrCat("endpoint ", k.endpoint, k.direction == DIRECTION_INGRESS ? " ingress" : " egress",
-                          " -> rule set ", FromBytes<endpoint_policy_value>(value).rule_set);
+      return absl::StrCat("endpoint ", k.endpoint, k.direction == DIRECTION_INGRESS ? " ingress" : " egress");
     }
     case MapId::kEndpoints: {
       const auto k = FromBytes<endpoint_key>(key);
+      return IpText(k.addr, k.family);
+    }
+    case MapId::kVector:
+      return absl::StrCat("cluster ", FromBytes<vector_key>(key).cluster);
+  }
+  return "";
+}
+
+std::string ValueText(MapId map, absl::string_view value) {
+  switch (map) {
+    case MapId::kIpcache:
+    case MapId::kIpcacheLpm:
+      return IpcacheText(FromBytes<ipcache_value>(value));
+    case MapId::kNodes: {
+      const auto v = FromBytes<node_value>(value);
+      return absl::StrCat(IpText(v.underlay4, 4), " ", IpText(v.underlay6, 6), " mtu ", v.mtu);
+    }
+    case MapId::kUnderlay: {
+      const auto v = FromBytes<underlay_value>(value);
+      return absl::StrCat("cluster ", v.cluster, " node ", v.node);
+    }
+    case MapId::kKnown:
+      return absl::StrCat("cluster ", FromBytes<known_value>(value).cluster);
+    case MapId::kPolicyClass:
+      return absl::StrCat("class ", FromBytes<policy_class_value>(value).class_id);
+    case MapId::kPolicyVerdict:
+      return FromBytes<policy_verdict_value>(value).action == POLICY_ALLOW ? "allow" : "deny";
+    case MapId::kEndpointPolicy: {
+      const auto v = FromBytes<endpoint_policy_value>(value);
+      return absl::StrCat("rule set ", v.rule_set, v.flags & ENDPOINT_POLICY_AUDIT ? " audit" : "");
+    }
+    case MapId::kEndpoints: {
       const auto v = FromBytes<endpoint_value>(value);
-      return absl::StrCat(IpText(k.addr, k.family), " -> endpoint ", v.endpoint, " device ", v.ifindex,
-                          " identity ", v.identity, " pod ", MacText(v.pod_mac), " host ",
-                          MacText(v.host_mac));
+      return absl::StrCat("endpoint ", v.endpoint, " device ", v.ifindex, " identity ", v.identity, " pod ",
+                          MacText(v.pod_mac), " host ", MacText(v.host_mac));
     }
     case MapId::kVector: {
       const auto v = FromBytes<vector_value>(value);
       return absl::StrCat(
-          "cluster ", FromBytes<vector_key>(key).cluster, " -> epoch ", v.epoch, " revision ", v.revision,
-          " batch ", absl::BytesToHexString(absl::string_view(reinterpret_cast<const char*>(v.batch), 16)));
+          "epoch ", v.epoch, " revision ", v.revision, " batch ",
+          absl::BytesToHexString(absl::string_view(reinterpret_cast<const char*>(v.batch), 16)));
     }
   }
   return "";
+}
+
+std::string RuleText(MapId map, absl::string_view value, const Pipeline& pipeline) {
+  if (map != MapId::kPolicyVerdict) return "";
+  const Cookies::Origin* origin = pipeline.FindCookie(FromBytes<policy_verdict_value>(value).cookie);
+  if (origin == nullptr) return "";
+  return absl::StrCat(origin->policy, " ", origin->rule, " of revision ", origin->revision);
+}
+
+std::string RecordText(MapId map, absl::string_view key, absl::string_view value, const Pipeline& pipeline) {
+  const std::string rule = RuleText(map, value, pipeline);
+  return absl::StrCat(KeyText(map, key), " -> ", ValueText(map, value), rule.empty() ? "" : " by ", rule);
 }
 
 absl::StatusOr<v1::MapsResult> DumpMaps(MapIo* io, const Pipeline& pipeline, const std::string& name,

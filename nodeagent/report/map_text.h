@@ -14,6 +14,10 @@ namespace trivium {
 absl::StatusOr<v1::MapsResult> DumpMaps(MapIo* io, const Pipeline& pipeline, const std::string& name,
                                         uint32_t limit);
 
+// Parts of a record: what it is about, what it says, and the rule that a verdict comes from ("" for others).
+std::string KeyText(MapId map, absl::string_view key);
+std::string ValueText(MapId map, absl::string_view value);
+std::string RuleText(MapId map, absl::string_view value, const Pipeline& pipeline);
 // One record: "10.1.0.5 -> identity 1234 cluster 1 node 7".
 std::string RecordText(MapId map, absl::string_view key, absl::string_view value, const Pipeline& pipeline);
 

@@ -62,10 +62,28 @@ TEST_F(KernelReadersTest, CountersSumPacketsAndBytes) {
   EXPECT_EQ(counters->events_lost, 0u);
 }
 
+// What audit mode lets pass counts as passed, and once more by itself.
+TEST_F(KernelReadersTest, AuditedPassesAreCountedBesideThePassed) {
+  World world(tester_.get());
+  Ok(world.Policy(1, DIRECTION_EGRESS, 999, ENDPOINT_POLICY_AUDIT));  // a rule set without any rule
+  Ok(tester_->Flood(Frame(From(kA4, kB4)), 2));
+  const auto counters = ReadCounters(tester_->datapath());
+  ASSERT_TRUE(counters.ok());
+  uint64_t passed = 0, audited = 0;
+  for (const Counter& counter : counters->counters) {
+    if (counter.direction != DIRECTION_EGRESS) continue;
+    if (counter.reason == 0) passed = counter.packets;
+    if (counter.reason == COUNTER_AUDITED) audited = counter.packets;
+  }
+  EXPECT_EQ(passed, 2u);
+  EXPECT_EQ(audited, 1u) << "the flow, not its every packet";
+}
+
 TEST(DropReasonName, IsTheListsName) {
   EXPECT_EQ(DropReasonName(0), "passed");
   EXPECT_EQ(DropReasonName(DROP_FRAGMENT), "fragments are not supported");
-  EXPECT_EQ(DropReasonName(63), "reason 63");
+  EXPECT_EQ(DropReasonName(62), "reason 62");
+  EXPECT_EQ(DropReasonName(COUNTER_AUDITED), "audited: passed, though its policy denies it");
 }
 
 // Nobody reads: what finds the buffer full is dropped all the same, counted all the same, and its event

@@ -11,3 +11,4 @@ trivium_test(agent_cidr_group_flow_test LABEL unit SOURCES agent_cidr_group_test
 trivium_test(agent_relabel_flow_test LABEL unit SOURCES agent_relabel_test.cc agent_retired_test.cc DEPS agent_world)
 trivium_test(agent_scale_flow_test LABEL unit SOURCES agent_scale_test.cc DEPS fake_node policy_scale)
 trivium_test(agent_full_maps_flow_test LABEL unit SOURCES agent_full_maps_test.cc DEPS agent_world)
+trivium_test(agent_why_flow_test LABEL unit SOURCES agent_why_test.cc DEPS agent_world)

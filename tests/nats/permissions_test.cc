@@ -184,6 +184,29 @@ TEST_F(Permissions, ANodeReportsForItselfAlone) {
   EXPECT_EQ(heard.Count("forged"), 0u);
 }
 
+TEST_F(Permissions, FlowsAreANodesOwnAndItsClustersOperatorsHearThem) {
+  Recorder heard;
+  auto admin = mesh_->Connect(kOperator);
+  auto node = mesh_->Connect(kNode), other = mesh_->Connect(kOtherNode);
+  auto cp = mesh_->Connect(kControlPlane);
+  mesh_->Listen(admin.get(), subjects::EveryFlows("aws"), &heard);
+  ASSERT_TRUE(mesh_->PublishUntilHeard(node.get(), subjects::Flows("aws", "n1"), "mine", &heard));
+  ASSERT_TRUE(mesh_->PublishUntilHeard(other.get(), subjects::Flows("aws", "n2"), "others", &heard));
+  ExpectRefused(node.get(), subjects::Flows("aws", "n2"));
+  ExpectRefused(node.get(), subjects::Flows("gcp", "n1"));
+  ExpectRefused(admin.get(), subjects::Flows("aws", "n1"));
+  ExpectRefused(cp.get(), subjects::Flows("aws", "n1"));
+  // Nobody but the cluster's own operators, not even the nodes themselves.
+  ExpectDeaf(admin.get(), subjects::EveryFlows("gcp"));
+  ExpectDeaf(admin.get(), "trivium.v1.flow.>");
+  ExpectDeaf(other.get(), subjects::Flows("aws", "n1"));
+  ExpectDeaf(node.get(), subjects::EveryFlows("aws"));
+  ExpectDeaf(cp.get(), subjects::EveryFlows("aws"));
+  EXPECT_TRUE(mesh_->PublishUntilHeard(node.get(), subjects::Flows("aws", "n1"), "again", &heard));
+  EXPECT_EQ(heard.Count("forged"), 0u);
+  EXPECT_THAT(overheard_.values(), testing::IsEmpty());
+}
+
 TEST_F(Permissions, AControlPlaneHearsItsOwnClusterOnly) {
   auto cp = mesh_->Connect(kControlPlane);
   ExpectDeaf(cp.get(), subjects::EveryApi("gcp"));
