@@ -136,7 +136,7 @@ Json MeasureChanges(const Options& options) {
   });
   // The worst that one policy can do to one rule set: all of the cluster's identities are peers.
   run("policy change, every identity a peer", std::min(options.changes, 200u), [&](uint32_t i) {
-    v1::Object object = world.PolicyObject(world.PolicyOfEndpoint(i % endpoints), 30000 + i);
+    v1::Object object = world.PolicyObject(world.PolicyOfEndpoint(0), 30000 + i);
     v1::Rule* rule = object.mutable_policy()->mutable_blocks(0)->mutable_rules(0);
     rule->clear_peers();
     v1::Requirement* requirement = rule->add_peers()->mutable_labels()->add_requirements();
