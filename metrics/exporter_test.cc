@@ -97,14 +97,14 @@ TEST_F(MetricsExporterTest, SaysWhyItIsNotReady) {
 TEST_F(MetricsExporterTest, AScrapeNeedsNoExecutorAndHealthzSeesThatItIsStuck) {
   Start();
   const ListenAddress address = Address();
-  absl::Notification release;
-  executor_.Post([&] { release.WaitForNotification(); });
+  const auto release = std::make_shared<absl::Notification>();  // whoever waits still holds it when it is told
+  executor_.Post([release] { release->WaitForNotification(); });
   EXPECT_THAT(HttpGet(address, "/metrics"), HasSubstr("publications_total"));
   EXPECT_THAT(HttpGet(address, "/healthz"), EndsWith("ok\n"));
   clock_.Move(31);
   EXPECT_THAT(HttpGet(address, "/healthz"), HasSubstr("has not run for 31 s"));
   EXPECT_THAT(HttpGet(address, "/readyz"), StartsWith("HTTP/1.1 503 "));
-  release.Notify();
+  release->Notify();
 }
 
 TEST_F(MetricsExporterTest, OffMeansThatNothingIsCollected) {
