@@ -41,6 +41,7 @@ struct Writer::Flight {
   std::vector<AuditRow> audit;
   CommitRequest request;  // for a commit
   absl::Duration began;   // monotonic: its first attempt
+  bool repeated = false;  // an earlier attempt may have been committed
 };
 
 Writer::Writer(ClusterMirror* mirror, Follower* follower, Store* store, Executor* executor, Clock* clock,
@@ -261,12 +262,14 @@ void Writer::Commit(std::shared_ptr<Flight> flight) {
 }
 
 void Writer::OnCommitted(const std::shared_ptr<Flight>& flight, const absl::Status& status) {
-  if (absl::IsAborted(status)) {
+  // Where the log is gone nothing says who won; but a batch that was sent once alone, and refused, has lost.
+  if (absl::IsAborted(status) || (absl::IsDataLoss(status) && !flight->repeated)) {
     ++counters_.lost_races;
     return PlanAgain(flight);
   }
   if (NoServer(status)) {
     ++counters_.retries;
+    flight->repeated = true;
     return RetryOrDrop(flight, status, &Writer::Commit);
   }
   if (!status.ok()) return Refuse(flight, status);
