@@ -162,7 +162,7 @@ absl::Status WriteControlPlane(Maker* maker, const MeshSpec& mesh, const Cluster
     DescribeCluster(cluster, root);
   } else {
     for (const ClusterSpec* one : served) {
-      YAML::Node item;
+      YAML::Node item(YAML::NodeType::Map);  // before it is one, copies of it are nodes of their own
       DescribeCluster(*one, item);
       root["clusters"].push_back(item);
     }

@@ -39,8 +39,11 @@ void FlowPublisher::Add(const v1::FlowEvent& event) {
     *pending_.add_events() = event;
     pending_.mutable_events(it->second)->set_count(1);
   }
+  Plan(std::max(kFirst, last_sent_ + kEvery - clock_->Monotonic()));
+}
+
+void FlowPublisher::Plan(absl::Duration wait) {
   if (std::exchange(planned_, true)) return;
-  const absl::Duration wait = std::max(kFirst, last_sent_ + kEvery - clock_->Monotonic());
   executor_->PostAfter(wait, [this, alive = alive_.Watch()] {
     if (!alive.expired()) Send();
   });
@@ -48,8 +51,9 @@ void FlowPublisher::Add(const v1::FlowEvent& event) {
 
 void FlowPublisher::Send() {
   planned_ = false;
-  last_sent_ = clock_->Monotonic();
   const uint64_t lost = lost_();
+  if (pending_.events_size() == 0 && dropped_ == 0 && lost == told_lost_) return;
+  last_sent_ = clock_->Monotonic();
   v1::FlowEvents message = std::exchange(pending_, v1::FlowEvents());
   index_.clear();
   message.set_cluster(cluster_);
@@ -65,6 +69,7 @@ void FlowPublisher::Send() {
   ++sequence_;
   dropped_ = 0;
   told_lost_ = lost;
+  Plan(kEvery);  // what is lost from now on may leave no event of its own
 }
 
 }  // namespace trivium

@@ -28,6 +28,7 @@ class FlowPublisher {
   void Add(const v1::FlowEvent& event);
 
  private:
+  void Plan(absl::Duration wait);
   void Send();
 
   const std::string cluster_;
