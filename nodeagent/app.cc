@@ -498,11 +498,12 @@ v1::AgentReply AgentApp::EndpointMapsReply(const v1::EndpointMapsQuery& query) {
   v1::AgentReply reply;
   absl::StatusOr<v1::LocalEndpoint> endpoint =
       endpoints_->Find(query.number(), query.namespace_(), query.name());
-  absl::StatusOr<v1::EndpointMapsResult> maps = endpoint.status();
-  if (endpoint.ok()) {
-    maps = EndpointMaps(deps_.maps, pipeline_, config_.address_space, *endpoint,
+  const auto read = [&]() -> absl::StatusOr<v1::EndpointMapsResult> {
+    if (!endpoint.ok()) return endpoint.status();
+    return EndpointMaps(deps_.maps, pipeline_, config_.address_space, *endpoint,
                         query.limit() == 0 ? kDefaultDumpLines : query.limit());
-  }
+  };
+  absl::StatusOr<v1::EndpointMapsResult> maps = read();
   if (maps.ok()) {
     *reply.mutable_endpoint_maps() = *std::move(maps);
   } else {

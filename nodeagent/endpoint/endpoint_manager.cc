@@ -358,7 +358,6 @@ void EndpointManager::GoOffline(Endpoint* endpoint) {
 }
 
 void EndpointManager::OnFlushed(const FlushReport& report) {
-  flush_problem_.clear();
   for (const MapProblem& problem : report.problems) {
     flush_problem_ = absl::StrCat("map ", MapName(problem.map), ": ", problem.keys,
                                   " entries could not be written: ", problem.status.message());
@@ -371,6 +370,7 @@ void EndpointManager::OnFlushed(const FlushReport& report) {
     closing.closed(status);
   }
   for (const auto& [uid, endpoint] : endpoints_) Progress(endpoint.get());
+  flush_problem_.clear();  // it says nothing of endpoints that come after this flush
 }
 
 void EndpointManager::OnProgress() {
