@@ -83,6 +83,7 @@ TEST_P(PacketTest, Verdict) {
   const bool counted = !c.silent && (c.reason != 0 || c.where == Where::kFromPod || c.where == Where::kToPod);
   std::map<std::pair<int, int>, uint64_t> expected;
   if (counted) expected[counter] = 1;
+  if (c.audited) expected[{COUNTER_AUDITED, DirectionOf(c.where)}] = 1;
   EXPECT_EQ(result->counted, expected);
   if (c.reason == 0 && !c.audited) {
     EXPECT_THAT(result->events, testing::IsEmpty());

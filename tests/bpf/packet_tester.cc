@@ -40,7 +40,7 @@ T As(const std::vector<uint8_t>& bytes, size_t index) {
 int RunResult::reason() const {
   int reason = 0;
   for (const auto& [key, packets] : counted) {
-    if (key.first == 0 || packets == 0) continue;
+    if (key.first == 0 || key.first == COUNTER_AUDITED || packets == 0) continue;
     if (reason != 0 || packets != 1) return -1;
     reason = key.first;
   }
