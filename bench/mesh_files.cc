@@ -55,7 +55,9 @@ absl::StatusOr<std::vector<ControlPlaneFiles>> ReadControlPlane(const std::strin
   std::string instance;
   TRIVIUM_RETURN_IF_ERROR(file.Text("instance", &instance));
   std::vector<YamlSection> clusters = {file};
-  if (file.Has("clusters")) TRIVIUM_ASSIGN_OR_RETURN(clusters, file.Sections("clusters"));
+  if (file.Has("clusters")) {
+    TRIVIUM_ASSIGN_OR_RETURN(clusters, file.Sections("clusters"));
+  }
   std::vector<ControlPlaneFiles> control_planes;
   for (const YamlSection& section : clusters) {
     ControlPlaneFiles one;

@@ -83,7 +83,8 @@ void SmallMesh::Lease() {
     const absl::StatusOr<Planned> planned =
         plan(Caller{{kCluster, "cp", "cp1"}, "fuzz", random_.NewId(), 0}, &draft);
     Require(planned.ok(), std::string(planned.status().message()));
-    for (const v1::Change& change : draft.ToChanges().changes()) {
+    const v1::Changes changes = draft.ToChanges();
+    for (const v1::Change& change : changes.changes()) {
       mesh_.Upsert(std::make_shared<const v1::Object>(change.object()), 1);
     }
   };

@@ -183,10 +183,10 @@ std::string History::Judge(const Replica& replica, bool remote, bool deep) const
     }
   }
   const bool agent = mirror.KeepsRecords(v1::KIND_ENDPOINT);
-  mirror.endpoint_records().ForEach([&hash](const EndpointRecord& record) {
+  mirror.endpoint_records().ForEach([&hash](const EndpointRecord& endpoint) {
     v1::Object object;
-    ToEndpoint(record, object.mutable_endpoint());
-    hash += AgentContentHash({v1::KIND_ENDPOINT, EndpointKey(record.uid)}, object);
+    ToEndpoint(endpoint, object.mutable_endpoint());
+    hash += AgentContentHash({v1::KIND_ENDPOINT, EndpointKey(endpoint.uid)}, object);
   });
   const uint64_t kept = remote ? record->kept_remote : agent ? record->kept_own : record->kept_hash;
   if (hash != kept) {
