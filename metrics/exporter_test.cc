@@ -97,7 +97,8 @@ TEST_F(MetricsExporterTest, SaysWhyItIsNotReady) {
 TEST_F(MetricsExporterTest, AScrapeNeedsNoExecutorAndHealthzSeesThatItIsStuck) {
   Start();
   const ListenAddress address = Address();
-  const auto release = std::make_shared<absl::Notification>();  // whoever waits still holds it when it is told
+  const auto release =
+      std::make_shared<absl::Notification>();  // whoever waits still holds it when it is told
   executor_.Post([release] { release->WaitForNotification(); });
   EXPECT_THAT(HttpGet(address, "/metrics"), HasSubstr("publications_total"));
   EXPECT_THAT(HttpGet(address, "/healthz"), EndsWith("ok\n"));
