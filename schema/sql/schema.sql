@@ -38,7 +38,9 @@ CREATE TABLE public.agents (
     received_at timestamp with time zone DEFAULT now() NOT NULL,
     endpoints bigint NOT NULL,
     maps jsonb NOT NULL,
-    drops jsonb NOT NULL
+    drops jsonb NOT NULL,
+    not_enforced jsonb DEFAULT '[]'::jsonb NOT NULL,
+    not_enforced_total bigint DEFAULT 0 NOT NULL
 )
 WITH (fillfactor='50');
 
@@ -424,6 +426,21 @@ CREATE VIEW public.admin_policies AS
    FROM (public.policies p
      JOIN public.cluster_rev v ON (((v.home = p.home) AND (v.cluster_id = p.cluster_id))));
 
+CREATE VIEW public.admin_policies_not_enforced AS
+ SELECT v.name AS cluster,
+    a.node,
+    (p.item ->> 'kind'::text) AS kind,
+    (p.item ->> 'namespace'::text) AS namespace,
+    (p.item ->> 'name'::text) AS name,
+    (p.item ->> 'reason'::text) AS reason,
+    ((p.item ->> 'endpoints'::text))::bigint AS endpoints,
+    ((p.item ->> 'since'::text))::timestamp with time zone AS since,
+    a.not_enforced_total AS policies_of_node,
+    a.received_at AS seen_at
+   FROM ((public.agents a
+     JOIN public.cluster_rev v ON (((v.home = a.home) AND (v.cluster_id = a.cluster_id))))
+     CROSS JOIN LATERAL jsonb_array_elements(a.not_enforced) p(item));
+
 CREATE VIEW public.admin_retired_identities AS
  SELECT v.name AS cluster,
     r.id AS identity,
@@ -657,5 +674,7 @@ GRANT SELECT ON TABLE public.admin_liveness TO trivium_reader;
 GRANT SELECT ON TABLE public.admin_nodes TO trivium_reader;
 
 GRANT SELECT ON TABLE public.admin_policies TO trivium_reader;
+
+GRANT SELECT ON TABLE public.admin_policies_not_enforced TO trivium_reader;
 
 GRANT SELECT ON TABLE public.admin_retired_identities TO trivium_reader;
