@@ -69,9 +69,16 @@ class Process {
   }
   void Thaw() { ASSERT_EQ(kill(pid_, SIGCONT), 0); }
 
-  void WaitForLog(const std::string& text) const {
+  // Until it has logged `text` so many times, in all its lives.
+  void WaitForLog(const std::string& text, int times = 1) const {
+    const auto logged = [&] {
+      const std::string log = RealFiles()->Read(log_).value_or("");
+      int found = 0;
+      for (size_t at = log.find(text); at != std::string::npos; at = log.find(text, at + 1)) ++found;
+      return found;
+    };
     const absl::Time end = absl::Now() + absl::Seconds(30);
-    while (RealFiles()->Read(log_).value_or("").find(text) == std::string::npos) {
+    while (logged() < times) {
       ASSERT_LT(absl::Now(), end) << "it never logs: " << text;
       absl::SleepFor(absl::Milliseconds(20));
     }

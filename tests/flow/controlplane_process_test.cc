@@ -78,6 +78,7 @@ TEST_F(ControlPlaneProcessTest, TheLeaseIsStolenItsHolderStoppedAndKilled) {
   one.End(SIGKILL);
   Reached(1000);
   one.Start();
+  one.WaitForLog("serving cluster=aws", 2);
   ExpectLeavesWell(&two);
   ExpectLeavesWell(&one);
   ExpectEachOnce(1);

@@ -29,7 +29,7 @@ uint64_t ContentHash(const ObjectKey& key, const v1::Object& object) {
     google::protobuf::io::StringOutputStream stream(&bytes);
     google::protobuf::io::CodedOutputStream out(&stream);
     out.SetSerializationDeterministic(true);
-    object.SerializeWithCachedSizes(&out);
+    object.SerializeToCodedStream(&out);
   }
   return HashOf(bytes);
 }
