@@ -41,14 +41,13 @@ void Follower::OnBatch(const Batch& batch) {
 }
 
 void Follower::OnHead(const v1::Head& head) {
-  past_.push_back(mirror_->position().revision);
+  past_.emplace_back(mirror_->position().epoch, mirror_->position().revision);
   if (past_.size() > kBeaconLag) past_.pop_front();
   switch (mirror_->replica().JudgeHead(head)) {
     case Outcome::kApplied:
       return;
     case Outcome::kIgnored:
-      if (past_.size() == kBeaconLag && head.epoch() == mirror_->position().epoch &&
-          head.revision() < past_.front()) {
+      if (past_.size() == kBeaconLag && std::pair(head.epoch(), head.revision()) < past_.front()) {
         past_.clear();
         Need(absl::ZeroDuration());
       }

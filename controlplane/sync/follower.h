@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
@@ -89,8 +90,8 @@ class Follower {
   RestoreHandler on_restore_;
 
   bool fetching_ = false;
-  std::deque<uint64_t> past_;  // the mirror's revision at the last beacons
-  Position claim_;             // the most that somebody says to hold, beyond this mirror; epoch 0: nothing
+  std::deque<std::pair<uint64_t, uint64_t>> past_;  // the mirror's epoch and revision at the last beacons
+  Position claim_;  // the most that somebody says to hold, beyond this mirror; epoch 0: nothing
   absl::AnyInvocable<void()> on_proof_;
   Position target_;                  // what SQL held when the running fetch began
   std::vector<Done> waiting_;        // for a fetch that has not begun
