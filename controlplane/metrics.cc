@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "schema/object.h"
+
 namespace trivium {
 namespace {
 
@@ -159,7 +161,7 @@ void CollectService(ClusterService* service, int64_t now_ms, MetricsPage* page) 
 void CollectControlPlane(App* app, int64_t now_ms, MetricsPage* page) {
   page->Gauge(kSqlUp, app->SqlUp() ? 1 : 0);
   CollectLogs(app, page);
-  CollectWriter(*app->mesh_writer(), "_mesh", page);
+  CollectWriter(*app->mesh_writer(), kMeshCluster, page);
   for (const auto& service : app->clusters()) CollectService(service.get(), now_ms, page);
   page->Counter(kPublished, Number(app->publisher()->counters().published));
   page->Counter(kPublishFailed, Number(app->publisher()->counters().failed));
