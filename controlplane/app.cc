@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "controlplane/store/epoch_reply.h"
 #include "controlplane/version.h"
 #include "schema/subjects.h"
 
@@ -181,14 +182,10 @@ std::vector<std::string> App::NotReady() const {
 void App::HandleRestore(ClusterMirror* mirror, Follower::Done done) {
   auto shared = std::make_shared<Follower::Done>(std::move(done));
   const absl::Time now = drivers_.clock->Now();
-  AuditRow why;
-  why.actor = clusters_.front()->principal().ToString();
-  why.source = absl::StrCat("trivium-controlplane/", kVersion, " restore");
-  why.verb = "bump-epoch";
-  why.kind = v1::KIND_CLUSTER;
-  why.key = mirror->ref().name;
-  why.manifest = "the database is not what was committed: it was restored, or changed by hand";
-  why.time_us = absl::ToUnixMicros(now);
+  const AuditRow why = EpochAudit(
+      mirror->ref().name, clusters_.front()->principal().ToString(),
+      absl::StrCat("trivium-controlplane/", kVersion, " restore"),
+      "the database is not what was committed: it was restored, or changed by hand", absl::ToUnixMicros(now));
   drivers_.store->BumpEpoch(
       mirror->ref(), static_cast<uint64_t>(absl::ToUnixSeconds(now)), why, drivers_.executor,
       [alive = alive_.Watch(), shared, mirror](const absl::StatusOr<NewEpoch>& epoch) {

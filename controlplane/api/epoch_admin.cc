@@ -35,15 +35,9 @@ void EpochAdmin::Bump(const v1::BumpEpochRequest& request, const Caller& caller,
 }
 
 void EpochAdmin::Begin(const std::string& reason, const Caller& caller, Answer answer) {
-  AuditRow why;
-  why.actor = caller.principal.ToString();
-  why.source = caller.source;
+  AuditRow why =
+      EpochAudit(cluster_.name, caller.principal.ToString(), caller.source, reason, caller.time_us);
   why.request_id = caller.request_id;
-  why.verb = "bump-epoch";
-  why.kind = v1::KIND_CLUSTER;
-  why.key = cluster_.name;
-  why.manifest = reason;
-  why.time_us = caller.time_us;
   auto shared = std::make_shared<Answer>(std::move(answer));
   store_->BumpEpoch(
       cluster_, static_cast<uint64_t>(absl::ToUnixSeconds(clock_->Now())), why, executor_,

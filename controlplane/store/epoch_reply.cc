@@ -1,6 +1,21 @@
 #include "controlplane/store/epoch_reply.h"
 
+#include <utility>
+
 namespace trivium {
+
+AuditRow EpochAudit(const std::string& cluster, std::string actor, std::string source, std::string why,
+                    int64_t time_us) {
+  AuditRow row;
+  row.actor = std::move(actor);
+  row.source = std::move(source);
+  row.verb = "bump-epoch";
+  row.kind = v1::KIND_CLUSTER;
+  row.key = cluster;
+  row.manifest = std::move(why);
+  row.time_us = time_us;
+  return row;
+}
 
 v1::Head ToHead(const std::string& cluster, const StoredHead& stored) {
   v1::Head head;

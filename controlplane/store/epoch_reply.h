@@ -1,4 +1,5 @@
-// A head as it goes out, and what whoever asked for a new epoch is answered, at once and on repetition. Pure.
+// What goes with a new epoch: its row in the audit, a head as it goes out, and what whoever asked for it is
+// answered, at once and on repetition. Pure.
 #pragma once
 
 #include <string>
@@ -9,6 +10,9 @@
 
 namespace trivium {
 
+// `time_us`: when it was asked for, Unix microseconds. The request's id is the caller's to add, if one asked.
+AuditRow EpochAudit(const std::string& cluster, std::string actor, std::string source, std::string why,
+                    int64_t time_us);
 v1::Head ToHead(const std::string& cluster, const StoredHead& stored);
 v1::Reply EpochReply(const std::string& cluster, const NewEpoch& epoch);
 
