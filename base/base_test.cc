@@ -3,9 +3,12 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cstdlib>
 #include <filesystem>
+#include <iostream>
 
 #include "base/executor.h"
+#include "base/exit_process.h"
 #include "base/files.h"
 #include "base/id128.h"
 
@@ -92,6 +95,16 @@ TEST(Files, WritesWholeFilesAndAppends) {
   ASSERT_TRUE(files->Remove(folder + "/a").ok());
   ASSERT_TRUE(files->Remove(folder + "/a").ok());
   std::filesystem::remove_all(folder);
+}
+
+TEST(ExitProcess, FlushesAndRunsNoDestructors) {
+  EXPECT_EXIT(
+      {
+        std::atexit([] { abort(); });
+        std::clog << "said before the end";
+        ExitProcess(3);
+      },
+      testing::ExitedWithCode(3), "said before the end");
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <iostream>
 
+#include "base/exit_process.h"
 #include "base/log.h"
 #include "cli/commands.h"
 #include "cli/exit_code.h"
@@ -18,9 +19,7 @@ int Finish(const absl::StatusOr<int>& outcome, const trivium::cli::Session& sess
   return trivium::cli::ExitCodeFor(outcome.status());
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int Main(int argc, char** argv) {
   // What the driver logs is for daemons; here an error is an answer.
   if (const absl::Status status = trivium::InitLogging("triviumctl", "off"); !status.ok()) {
     std::cerr << "error: " << status.message() << "\n";
@@ -46,3 +45,7 @@ int main(int argc, char** argv) {
   }
   return Finish(session.run(), session);
 }
+
+}  // namespace
+
+int main(int argc, char** argv) { trivium::ExitProcess(Main(argc, argv)); }

@@ -13,6 +13,7 @@
 #include "absl/synchronization/notification.h"
 #include "base/clock.h"
 #include "base/executor.h"
+#include "base/exit_process.h"
 #include "base/files.h"
 #include "base/log.h"
 #include "base/random.h"
@@ -192,4 +193,4 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace trivium
 
-int main(int argc, char** argv) { return trivium::Main(argc, argv); }
+int main(int argc, char** argv) { trivium::ExitProcess(trivium::Main(argc, argv)); }

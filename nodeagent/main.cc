@@ -14,6 +14,7 @@
 #include "absl/strings/strip.h"
 #include "base/clock.h"
 #include "base/executor.h"
+#include "base/exit_process.h"
 #include "base/files.h"
 #include "base/log.h"
 #include "base/random.h"
@@ -257,4 +258,4 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace trivium
 
-int main(int argc, char** argv) { return trivium::Main(argc, argv); }
+int main(int argc, char** argv) { trivium::ExitProcess(trivium::Main(argc, argv)); }
