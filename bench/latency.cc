@@ -22,6 +22,7 @@
 #include "bench/kernel_map.h"
 #include "bench/mesh_files.h"
 #include "bpf/abi/types.h"
+#include "policy/labels.h"
 #include "schema/subjects.h"
 #include "trivium/v1/rpc.pb.h"
 
@@ -38,6 +39,13 @@ struct Options {
 
 double MillisecondsSince(Clock::time_point start) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
+
+std::string FirstIpv4(const v1::Endpoint& endpoint) {
+  for (const v1::EndpointAddress& address : endpoint.addresses()) {
+    if (address.ip().size() == 4) return address.ip();
+  }
+  return "";
 }
 
 nlohmann::json Row(const std::string& name, std::vector<double> times) {
@@ -108,24 +116,26 @@ class Product {
     if (product->people_ == nullptr || product->node_ == nullptr) {
       return absl::NotFoundError(absl::StrCat("no operator or no node of ", cluster, " in the mesh's files"));
     }
+    TRIVIUM_RETURN_IF_ERROR(product->ChoosePod());
     return product;
   }
 
-  // Change number `i`: two of four change a policy, one adds an endpoint, one removes it again. The revision.
+  // Change number `i`: two of four change a policy, one gives a pod a second address, one takes it
+  // away again. The revision.
   absl::StatusOr<uint64_t> Change(int i) {
     switch (i % 4) {
       case 0:
       case 2:
         return ApplyPolicy(i);
       case 1:
-        return AddEndpoint();
+        return SetAddresses(true);
       default:
-        return RemoveEndpoint();
+        return SetAddresses(false);
     }
   }
 
   absl::Status CleanUp() {
-    TRIVIUM_RETURN_IF_ERROR(RemoveEndpoint().status());
+    TRIVIUM_RETURN_IF_ERROR(SetAddresses(false).status());
     v1::Request request;
     request.mutable_delete_()->set_kind("NetworkPolicy");
     request.mutable_delete_()->set_namespace_("shop");
@@ -144,34 +154,61 @@ class Product {
         "spec:\n  podSelector: {matchLabels: {app: frontend}}\n  ingress:\n"
         "  - from: [{ipBlock: {cidr: 203.0.113.0/24}}]\n    ports: [{port: ",
         10000 + i, "}]\n"));
-    return Ask(people_.get(), operator_, "apply", std::move(request));
+    TRIVIUM_ASSIGN_OR_RETURN(const v1::Reply reply,
+                             Ask(people_.get(), operator_, "apply", std::move(request)));
+    return reply.revision();
   }
 
-  absl::StatusOr<uint64_t> AddEndpoint() {
+  // A pod's second address comes and goes. The pod is a real one: an agent removes what it does not know.
+  absl::StatusOr<uint64_t> SetAddresses(bool second) {
     v1::Request request;
-    v1::AddEndpointRequest& add = *request.mutable_add_endpoint();
-    endpoint_uid_ = RealRandom()->NewId().ToBytes();
-    add.set_uid(endpoint_uid_);
-    add.set_namespace_("shop");
-    add.set_name("measured");
-    add.set_node(node_name_);
-    (*add.mutable_labels())["app"] = "measured";
-    add.add_ips(std::string("\x0a\x01\x01\xfa",
-                            4));  // 10.1.1.250: in the first node's network, beyond the demo's pods
-    return Ask(node_.get(), node_principal_, "add-endpoint", std::move(request));
+    *request.mutable_add_endpoint() = pod_;
+    if (second) request.mutable_add_endpoint()->add_ips(second_ip_);
+    TRIVIUM_ASSIGN_OR_RETURN(const v1::Reply reply,
+                             Ask(node_.get(), node_principal_, "add-endpoint", std::move(request)));
+    return reply.revision();
   }
 
-  absl::StatusOr<uint64_t> RemoveEndpoint() {
-    if (endpoint_uid_.empty()) return 0;
+  // What a pod of the node was registered with, as the log has it.
+  absl::Status ChoosePod() {
+    TRIVIUM_ASSIGN_OR_RETURN(const v1::Object node, First("Node", [this](const v1::Object& object) {
+                               return object.node().name() == node_name_;
+                             }));
+    TRIVIUM_ASSIGN_OR_RETURN(const v1::Object found, First("Endpoint", [&node](const v1::Object& object) {
+                               return object.endpoint().node() == node.node().number() &&
+                                      !FirstIpv4(object.endpoint()).empty();
+                             }));
+    const v1::Endpoint& pod = found.endpoint();
+    TRIVIUM_ASSIGN_OR_RETURN(const v1::Object of, First("Identity", [&pod](const v1::Object& object) {
+                               return object.identity().id() == pod.identity();
+                             }));
+    pod_.set_uid(pod.meta().uid());
+    pod_.set_namespace_(pod.namespace_());
+    pod_.set_name(pod.name());
+    pod_.set_node(node_name_);
+    for (const v1::EndpointAddress& address : pod.addresses()) pod_.add_ips(address.ip());
+    second_ip_ = FirstIpv4(pod).substr(0, 3) + '\xfa';  // .250: beyond the demo's pods
+    *pod_.mutable_named_ports() = of.identity().named_ports();
+    for (const auto& [key, value] : policy::PodLabelsOf(of.identity())) (*pod_.mutable_labels())[key] = value;
+    for (const v1::Label& label : of.identity().labels()) {
+      if (label.key() == policy::kServiceAccountLabel) pod_.set_service_account(label.value());
+    }
+    return absl::OkStatus();
+  }
+
+  template <typename Wanted>
+  absl::StatusOr<v1::Object> First(const char* kind, Wanted wanted) {
     v1::Request request;
-    request.mutable_remove_endpoint()->set_uid(endpoint_uid_);
-    request.mutable_remove_endpoint()->set_node(node_name_);
-    endpoint_uid_.clear();
-    return Ask(node_.get(), node_principal_, "remove-endpoint", std::move(request));
+    request.mutable_get()->set_kind(kind);
+    TRIVIUM_ASSIGN_OR_RETURN(const v1::Reply reply, Ask(people_.get(), operator_, "get", std::move(request)));
+    for (const v1::GetResult::Item& item : reply.get().items()) {
+      if (wanted(item.object().object())) return item.object().object();
+    }
+    return absl::NotFoundError(absl::StrCat(cluster_, " has no ", kind, " that fits, of node ", node_name_));
   }
 
-  absl::StatusOr<uint64_t> Ask(BareNats* nats, const std::string& principal, const char* verb,
-                               v1::Request request) {
+  absl::StatusOr<v1::Reply> Ask(BareNats* nats, const std::string& principal, const char* verb,
+                                v1::Request request) {
     request.set_request_id(RealRandom()->NewId().ToBytes());
     request.set_source("trivium-latency");
     request.set_deadline_ms(5000);
@@ -181,14 +218,15 @@ class Product {
     v1::Reply reply;
     if (!reply.ParseFromString(answer)) return absl::DataLossError("a reply that cannot be read");
     if (reply.code() != 0) return absl::Status(static_cast<absl::StatusCode>(reply.code()), reply.message());
-    return reply.revision();
+    return reply;
   }
 
   std::string cluster_;
   std::string operator_;
   std::string node_principal_;
   std::string node_name_;
-  std::string endpoint_uid_;
+  v1::AddEndpointRequest pod_;
+  std::string second_ip_;
   std::unique_ptr<BareNats> people_;
   std::unique_ptr<BareNats> node_;
 };
