@@ -123,10 +123,14 @@ class Generator {
       profile.policies = options_.policies;
       profile.seed = options_.seed + cluster.id * 1000;
       for (const AgentFiles& agent : mesh.agents) {
-        if (agent.cluster == name) profile.nodes.push_back({agent.node, agent.network, agent.length, 16});
+        // An agent removes what its node has in the log and it does not know.
+        if (agent.cluster == name && !Runs(agent)) {
+          profile.nodes.push_back({agent.node, agent.network, agent.length, 16});
+        }
       }
       if (cluster.principal.empty() || profile.nodes.empty()) {
-        return absl::NotFoundError(absl::StrCat("no operator or no node of ", name, " in the mesh's files"));
+        return absl::NotFoundError(
+            absl::StrCat("no operator of ", name, ", or no node without an agent, in the mesh's files"));
       }
       cluster.profile = std::make_unique<Profile>(std::move(profile));
       clusters_.push_back(std::move(cluster));
@@ -146,10 +150,7 @@ class Generator {
     TRIVIUM_ASSIGN_OR_RETURN(const MeshFiles mesh, ReadMeshFiles(options_.mesh));
     std::vector<const AgentFiles*> silent;
     for (const AgentFiles& node : mesh.agents) {
-      const std::string file = absl::StrCat(node.cluster, "-", node.node);
-      if (std::find(options_.agents.begin(), options_.agents.end(), file) == options_.agents.end()) {
-        silent.push_back(&node);
-      }
+      if (!Runs(node)) silent.push_back(&node);
     }
     std::atomic<size_t> next = 0;
     std::mutex mutex;
@@ -240,6 +241,11 @@ class Generator {
   }
 
  private:
+  bool Runs(const AgentFiles& node) const {
+    const std::string file = absl::StrCat(node.cluster, "-", node.node);
+    return std::find(options_.agents.begin(), options_.agents.end(), file) != options_.agents.end();
+  }
+
   static absl::Status Register(const AgentFiles& node) {
     TRIVIUM_ASSIGN_OR_RETURN(const auto nats, BareNats::Connect(node.nats));
     v1::Request request;

@@ -65,7 +65,8 @@ class Bench:
             ports = {role: self.first_port + 10 * number + offset for role, offset in (("hub", 0), ("edge", 5))}
             server = {role: [{"host": ADDRESS, "port": p, "cluster_port": p + 1, "gateway_port": p + 2}]
                       for role, p in ports.items()}
-            count = max(self.args.nodes, self.args.agents if number <= self.args.regions else 1)
+            # The load's endpoints stand on nodes without an agent.
+            count = max(self.args.nodes, self.args.agents + 10 if number <= self.args.regions else 1)
             bits = (count - 1).bit_length()  # the cluster's /16, cut into as many networks as nodes need
             nodes = []
             for i in range(count):
@@ -320,7 +321,7 @@ def parse():
     args = parser.parse_args()
     if args.quick:
         args.rates, args.seconds, args.endpoints, args.identities, args.policies = "20,200", 2, 60, 10, 4
-        args.nodes = args.agents
+        args.nodes = 2
     args.rates = [float(rate) for rate in args.rates.split(",")]
     args.regions = min(args.regions, args.clusters, 9)
     if args.agents < 1 or args.clusters < 1 or args.clusters > 250:
