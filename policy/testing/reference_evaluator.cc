@@ -194,6 +194,22 @@ struct Evaluator::State {
     return Labels{{"kubernetes.io/metadata.name", pod.ns}};
   }
 
+  // What selectors of pods see: the pod's own labels and what the mesh says of it, as in the field's
+  // identities.
+  Labels SelectableLabels(const Pod& pod) const {
+    Labels labels;
+    for (const auto& [key, value] : pod.labels) {
+      if (key.rfind("io.cilium.k8s.namespace.labels.", 0) != 0) labels[key] = value;
+    }
+    for (const auto& [key, value] : NamespaceLabels(pod)) {
+      labels["io.cilium.k8s.namespace.labels." + key] = value;
+    }
+    labels["io.kubernetes.pod.namespace"] = pod.ns;
+    labels["io.cilium.k8s.policy.serviceaccount"] = pod.service_account;
+    labels[kClusterKey] = pod.cluster;
+    return labels;
+  }
+
   bool PeerMatches(const Peer& peer, const std::string& cluster, const std::string& ns,
                    const Party& party) const {
     if (peer.ip_block.has_value()) {
@@ -207,8 +223,6 @@ struct Evaluator::State {
     const Pod& pod = *party.pod;
     if (!NamesCluster(peer.pod_selector) && !NamesCluster(peer.namespace_selector) && pod.cluster != cluster)
       return false;
-    Labels pod_labels = pod.labels;
-    pod_labels[kClusterKey] = pod.cluster;
     if (peer.namespace_selector.has_value()) {
       Labels namespace_labels = NamespaceLabels(pod);
       namespace_labels[kClusterKey] = pod.cluster;
@@ -216,7 +230,7 @@ struct Evaluator::State {
     } else if (pod.ns != ns) {
       return false;
     }
-    return !peer.pod_selector.has_value() || Selects(*peer.pod_selector, pod_labels);
+    return !peer.pod_selector.has_value() || Selects(*peer.pod_selector, SelectableLabels(pod));
   }
 
   // `server` is who is connected to: named ports are its own.
@@ -253,13 +267,7 @@ struct Evaluator::State {
       return out;
     }
     const Pod& pod = *party.pod;
-    for (const auto& [key, value] : pod.labels) out.labels["k8s:" + key] = value;
-    for (const auto& [key, value] : NamespaceLabels(pod)) {
-      out.labels["k8s:io.cilium.k8s.namespace.labels." + key] = value;
-    }
-    out.labels["k8s:io.kubernetes.pod.namespace"] = pod.ns;
-    out.labels[std::string("k8s:") + kClusterKey] = pod.cluster;
-    out.labels["k8s:io.cilium.k8s.policy.serviceaccount"] = pod.service_account;
+    for (const auto& [key, value] : SelectableLabels(pod)) out.labels["k8s:" + key] = value;
     for (const NamedPort& port : pod.ports) out.ports.push_back({port.name, port.protocol, port.port});
     return out;
   }
@@ -287,8 +295,7 @@ struct Evaluator::State {
   NetworkVerdict JudgeNetworkPolicies(const Pod& subject, const Party& party, bool ingress,
                                       const Connection& connection, const Cluster& cluster) const {
     NetworkVerdict verdict;
-    Labels labels = subject.labels;
-    labels[kClusterKey] = subject.cluster;
+    const Labels labels = SelectableLabels(subject);
     for (const auto& [key, policy] : cluster.policies) {
       if (policy.ns != subject.ns || !Selects(policy.pod_selector, labels)) continue;
       if (ingress ? !policy.affects_ingress : !policy.affects_egress) continue;
