@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
 #include "base/backoff.h"
+#include "base/status.h"
 #include "cli/version.h"
 #include "schema/subjects.h"
 
@@ -99,8 +100,15 @@ absl::StatusOr<v1::Reply> Client::Attempt(const std::string& subject, const std:
 }
 
 absl::Status Client::Listen(const std::string& subject, absl::Duration timeout, Bus::Handler on_message) {
-  const absl::Status subscribed = bus_->Subscribe(subject, "", executor_, std::move(on_message));
-  return subscribed.ok() ? bus_->Flush(timeout) : subscribed;
+  TRIVIUM_RETURN_IF_ERROR(bus_->Subscribe(subject, "", executor_, std::move(on_message)));
+  const absl::Duration end = clock_->Monotonic() + timeout;
+  Backoff backoff(absl::Milliseconds(20), absl::Seconds(1), random_);
+  while (true) {  // the connection is made in the background
+    const absl::Status heard = bus_->Flush(end - clock_->Monotonic());
+    const absl::Duration pause = backoff.Next();
+    if (heard.ok() || !WorthAnotherTry(heard) || clock_->Monotonic() + pause >= end) return heard;
+    Pause(pause);
+  }
 }
 
 void Client::Pause(absl::Duration delay) {

@@ -62,7 +62,10 @@ class ScriptedBus final : public Bus {
       }
     });
   }
-  absl::Status Flush(absl::Duration) override { return absl::OkStatus(); }
+  int not_yet_connected = 0;  // so many flushes fail
+  absl::Status Flush(absl::Duration) override {
+    return not_yet_connected-- > 0 ? absl::UnavailableError("not connected") : absl::OkStatus();
+  }
   void FlushAsync(absl::Duration, Executor*, absl::AnyInvocable<void(absl::Status)>) override {}
   void WatchState(Executor*, std::function<void(State)>) override {}
   void Rebuild() override {}
@@ -539,6 +542,7 @@ TEST_F(CommandsTest, MonitorShowsEventsWithTheNamesThatNodesDoNotKnow) {
   bus_.answers = {Says(reply)};
   bus_.stream = {Flows(1, 0, "").SerializeAsString(), Flows(2, 7, "").SerializeAsString(), "garbage",
                  Flows(5, 0, "host").SerializeAsString()};
+  bus_.not_yet_connected = 2;
   ASSERT_EQ(Run({"monitor", "-c", "3"}), 0) << err();
   EXPECT_THAT(bus_.subjects.at(0), "trivium.v1.flow.aws-euw2.*");
   EXPECT_THAT(out(),
