@@ -51,7 +51,7 @@ constexpr MetricInfo kRefused{"trivium_controlplane_requests_refused_total",
                               "Requests that were malformed or not permitted."};
 constexpr MetricInfo kAgents{"trivium_controlplane_agents", "Registered nodes whose agent has reported."};
 constexpr MetricInfo kAgentsSilent{"trivium_controlplane_agents_silent",
-                                   "Those of them that have said nothing for 10 s."};
+                                   "Those of them that have said nothing for 15 s."};
 constexpr MetricInfo kAgentsBehind{"trivium_controlplane_agents_behind",
                                    "Those of them whose maps are behind the cluster's head."};
 constexpr MetricInfo kAgentsLag{"trivium_controlplane_agents_max_behind_revisions",
@@ -88,7 +88,7 @@ constexpr MetricInfo kSqlRefused{"trivium_sql_refused_total",
 constexpr MetricInfo kSqlUp{"trivium_sql_up",
                             "Whether every served cluster's head was read from SQL lately."};
 
-constexpr absl::Duration kSilent = absl::Seconds(10);
+constexpr absl::Duration kSilent = absl::Seconds(15);  // as `triviumctl status` has it
 
 double Number(uint64_t value) { return static_cast<double>(value); }
 
