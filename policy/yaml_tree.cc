@@ -20,8 +20,11 @@
 namespace trivium::policy {
 namespace {
 
-// A label's key is shorter; and the JSON that a List's item is kept as could not be read with a key of 1,024.
-constexpr size_t kMaxKeyBytes = 512;
+// A label's key is shorter; and the JSON that a List's item is kept as could not be read with a key of 1,024,
+// in which a quote or a backslash is two bytes and a control character six.
+constexpr size_t kMaxKeyBytes = 500;
+
+bool IsControl(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
 
 absl::Status Refuse(absl::string_view file, int line, absl::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat(file, ":", line, ": ", what));
@@ -155,6 +158,10 @@ class TreeBuilder final : public YAML::EventHandler {
         throw Refused{mark.line, absl::StrCat("a key of ", value.size(), " bytes; at most ", kMaxKeyBytes,
                                               " are taken")};
       }
+      if (std::any_of(value.begin(), value.end(), IsControl)) {
+        throw Refused{mark.line,
+                      "a key with a control character in it, a tab or the like; keys are plain text"};
+      }
       stack_.back().keys.push_back(YamlNode::Key{value, Line(mark)});
       return;
     }
@@ -271,7 +278,7 @@ void AppendJsonString(absl::string_view text, std::string* out) {
   for (const char c : text) {
     if (c == '"' || c == '\\') {
       absl::StrAppend(out, "\\", absl::string_view(&c, 1));
-    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
+    } else if (IsControl(c)) {
       absl::StrAppend(out, "\\u", absl::Hex(static_cast<unsigned char>(c), absl::kZeroPad4));
     } else {
       *out += c;
