@@ -54,14 +54,10 @@ App::App(const ControlPlaneConfig& config, const Drivers& drivers)
                 // The mesh has no lease: those that hold others' look after its log.
                 [this] { return leases_.Holds(clusters_.front()->name()); }),
       start_(drivers) {
-  const auto handle_restores_of = [this](Mirrors::Entry* entry) {
-    entry->follower->OnRestore([this, mirror = entry->mirror.get()](Follower::Done done) {
-      HandleRestore(mirror, std::move(done));
-    });
-  };
-  handle_restores_of(mirrors_.Find(kMeshCluster));
+  mirrors_.OnRestore([this](ClusterMirror* mirror, uint64_t lost, Follower::Done done) {
+    HandleRestore(mirror, lost, std::move(done));
+  });
   for (const ServedCluster& cluster : config.clusters) {
-    handle_restores_of(mirrors_.Find(cluster.name));
     clusters_.push_back(std::make_unique<ClusterService>(
         config, cluster, ClusterService::Shared{drivers, &mirrors_, &publisher_, &mesh_writer_, &leases_}));
   }
@@ -179,7 +175,7 @@ std::vector<std::string> App::NotReady() const {
   return reasons;
 }
 
-void App::HandleRestore(ClusterMirror* mirror, Follower::Done done) {
+void App::HandleRestore(ClusterMirror* mirror, uint64_t lost, Follower::Done done) {
   auto shared = std::make_shared<Follower::Done>(std::move(done));
   const absl::Time now = drivers_.clock->Now();
   const AuditRow why = EpochAudit(
@@ -187,8 +183,8 @@ void App::HandleRestore(ClusterMirror* mirror, Follower::Done done) {
       absl::StrCat("trivium-controlplane/", kVersion, " restore"),
       "the database is not what was committed: it was restored, or changed by hand", absl::ToUnixMicros(now));
   drivers_.store->BumpEpoch(
-      mirror->ref(), static_cast<uint64_t>(absl::ToUnixSeconds(now)), why, drivers_.executor,
-      [alive = alive_.Watch(), shared, mirror](const absl::StatusOr<NewEpoch>& epoch) {
+      mirror->ref(), std::max(static_cast<uint64_t>(absl::ToUnixSeconds(now)), lost + 1), why,
+      drivers_.executor, [alive = alive_.Watch(), shared, mirror](const absl::StatusOr<NewEpoch>& epoch) {
         if (alive.expired()) return;
         if (epoch.ok()) {
           spdlog::error("began a new epoch after a restore cluster={} epoch={} revision={}",

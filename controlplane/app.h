@@ -70,7 +70,7 @@ class App {
   void StartClusters();
   void OnServing(ClusterService* cluster, const absl::Status& status);
   void OnHeads(const v1::Heads& heads);
-  void HandleRestore(ClusterMirror* mirror, Follower::Done done);
+  void HandleRestore(ClusterMirror* mirror, uint64_t lost, Follower::Done done);
 
   const Drivers drivers_;
   const absl::Duration sql_patience_;  // between two heads

@@ -18,6 +18,7 @@ namespace {
 
 // An agent that lies about what it holds must not be able to end one epoch after another.
 constexpr absl::Duration kBetweenClaims = absl::Minutes(10);
+constexpr absl::Duration kClocksDiffer = absl::Hours(24);
 
 constexpr absl::Duration kStepTimeout = absl::Seconds(5);
 
@@ -251,16 +252,20 @@ void ClusterService::RetireIdentities(std::vector<uint32_t> numbers) {
       });
 }
 
-// An agent that holds more than this mirror: the mirror is behind, or SQL has lost something.
+// An agent that holds more than this mirror: the mirror is behind, or SQL has lost something. Epochs are
+// times; one from far ahead is no epoch that ever was, and a new one would have to be beyond it.
 void ClusterService::WatchClaims(const v1::AgentStatus& status) {
+  const auto latest_epoch = static_cast<uint64_t>(absl::ToUnixSeconds(drivers_.clock->Now() + kClocksDiffer));
   const Position& held = mirror_->position();
   for (const v1::AppliedCluster& applied : status.applied()) {
     const absl::StatusOr<Id128> batch = Id128::FromBytes(applied.batch());
-    if (applied.cluster() != cluster_.name || !batch.ok() || applied.epoch() != held.epoch ||
-        applied.received() <= held.revision || drivers_.clock->Monotonic() < next_claim_) {
+    if (applied.cluster() != cluster_.name || !batch.ok() || drivers_.clock->Monotonic() < next_claim_ ||
+        applied.epoch() > latest_epoch) {
       continue;
     }
-    follower_->OnClaim(Position{applied.epoch(), applied.received(), *batch}, [this, alive = alive_.Watch()] {
+    const Position claim{applied.epoch(), applied.received(), *batch};
+    if (std::pair(claim.epoch, claim.revision) <= std::pair(held.epoch, held.revision)) continue;
+    follower_->OnClaim(claim, [this, alive = alive_.Watch()] {
       if (alive.expired()) return;
       next_claim_ = drivers_.clock->Monotonic() + kBetweenClaims;
     });

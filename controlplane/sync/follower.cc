@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -11,6 +12,13 @@ namespace trivium {
 namespace {
 
 using Outcome = Replica::Outcome;
+
+// Whether SQL, asked after somebody had held `held`, has lost that.
+bool Lost(const Position& held, const StoredHead& stored) {
+  if (held.epoch != stored.epoch) return held.epoch > stored.epoch;
+  return held.revision > stored.revision ||
+         (held.revision == stored.revision && held.batch != stored.last_batch);
+}
 
 }  // namespace
 
@@ -126,25 +134,22 @@ void Follower::Start() {
 // `held` and `claim` are from before the head was asked for: everything in them had been committed by then.
 void Follower::JudgeSqlHead(const Position& held, const Position& claim, const StoredHead& stored) {
   target_ = Position{stored.epoch, stored.revision, stored.last_batch};
-  if (claim.epoch == stored.epoch && claim.revision > stored.revision) {
+  if (Lost(claim, stored)) {
     spdlog::error("an agent holds more than SQL: the database was restored cluster={} agent={}/{} sql={}/{}",
                   mirror_->ref().name, claim.epoch, claim.revision, stored.epoch, stored.revision);
     if (on_proof_) std::exchange(on_proof_, nullptr)();
-    return Restore();
+    return Restore(std::max(claim.epoch, held.epoch));
   }
-  const bool went_back =
-      held.epoch == stored.epoch && (stored.revision < held.revision ||
-                                     (stored.revision == held.revision && stored.last_batch != held.batch));
-  if (went_back || held.epoch > stored.epoch) {
+  if (Lost(held, stored)) {
     spdlog::error(
         "SQL holds less than this mirror: the database was restored cluster={} held={}/{} sql={}/{}",
         mirror_->ref().name, held.epoch, held.revision, stored.epoch, stored.revision);
-    return Restore();
+    return Restore(held.epoch);
   }
   if (stored.digest == kUnknownDigest) {
     spdlog::error("SQL was changed by hand: a new epoch begins cluster={} epoch={} revision={}",
                   mirror_->ref().name, stored.epoch, stored.revision);
-    return Restore();
+    return Restore(stored.epoch);
   }
   switch (mirror_->replica().JudgeHead(ToHead(mirror_->ref().name, stored))) {
     case Outcome::kApplied:
@@ -202,13 +207,13 @@ void Follower::ReadSnapshot() {
                        });
 }
 
-void Follower::Restore() {
-  if (!on_restore_) {
+void Follower::Restore(uint64_t lost) {
+  if (!on_restore_ || ++left_ <= leave_) {
     return Finish(absl::UnavailableError(
         absl::StrCat("the database of ", mirror_->ref().name,
                      " was restored: waiting for its control plane to begin a new epoch")));
   }
-  on_restore_([this, alive = alive_.Watch()](const absl::Status& status) {
+  on_restore_(lost, [this, alive = alive_.Watch()](const absl::Status& status) {
     if (alive.expired()) return;
     if (!status.ok()) return Finish(status);
     ReadSnapshot();
@@ -217,6 +222,7 @@ void Follower::Restore() {
 
 void Follower::Finish(const absl::Status& status) {
   fetching_ = false;
+  if (status.ok()) left_ = 0;
   if (status.ok() && !early_.empty()) {
     // They came while SQL was being read, and what lies before them is still missing.
     early_.clear();

@@ -57,10 +57,14 @@ class Follower {
   void CatchUp(Done done);
 
   // Called when SQL turns out to hold less than what was held: the database was restored from a backup.
-  // The handler makes a new epoch and answers; the follower then takes a snapshot. Without a handler (another
-  // cluster: its own control plane does that) the follower waits for the new epoch.
-  using RestoreHandler = std::function<void(Done done)>;
-  void OnRestore(RestoreHandler handler) { on_restore_ = std::move(handler); }
+  // The handler makes a new epoch, beyond `lost`, the latest known to be lost, and answers; the follower then
+  // takes a snapshot. It is called when SQL was found so more than `leave` times in a row: another cluster's
+  // own control plane has the first word, but it may hold no more than the backup and find nothing wrong.
+  using RestoreHandler = std::function<void(uint64_t lost, Done done)>;
+  void OnRestore(RestoreHandler handler, int leave) {
+    on_restore_ = std::move(handler);
+    leave_ = leave;
+  }
 
   const Counters& counters() const { return counters_; }
 
@@ -78,7 +82,7 @@ class Follower {
   void ReadLog();
   void TakeRows(const std::vector<LogRow>& rows);
   void ReadSnapshot();
-  void Restore();
+  void Restore(uint64_t lost);
   void Finish(const absl::Status& status);
   void ApplyEarly();
 
@@ -88,6 +92,8 @@ class Follower {
   const Options options_;
   Backoff backoff_;
   RestoreHandler on_restore_;
+  int leave_ = 0;
+  int left_ = 0;  // times in a row
 
   bool fetching_ = false;
   std::deque<std::pair<uint64_t, uint64_t>> past_;  // the mirror's epoch and revision at the last beacons

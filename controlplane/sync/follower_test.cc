@@ -121,6 +121,29 @@ TEST_F(FollowerTest, AMirrorThatDiffersTakesASnapshot) {
   EXPECT_EQ(mirror_.position().revision, 2u);
 }
 
+TEST_F(FollowerTest, ARestoreIsLeftToOthersForAWhile) {
+  std::vector<uint64_t> lost;
+  follower_->OnRestore(
+      [&](uint64_t epoch, Follower::Done done) {
+        lost.push_back(epoch);
+        done(absl::UnavailableError("as if SQL were gone"));
+      },
+      3);
+  Write(1);
+  const FakeDatabase::Rows backup = database_->Save();
+  Write(1);
+  for (const int revision : {1, 2}) follower_->OnBatch(Published(revision));
+  ASSERT_EQ(mirror_.position().revision, 2u);
+  database_->Restore(backup);
+  follower_->OnClaim(Position{1, 7, Id128{7, 7}}, nullptr);
+  Run(absl::Milliseconds(40));
+  EXPECT_EQ(follower_->counters().fetches, 2u) << "the first is the fixture's";
+  EXPECT_TRUE(lost.empty());
+  Run(absl::Seconds(5));
+  ASSERT_FALSE(lost.empty());
+  EXPECT_EQ(lost.front(), 1u);
+}
+
 TEST_F(FollowerTest, StrangersAreIgnored) {
   Write(1);
   Batch batch = Published(1);

@@ -23,6 +23,12 @@ Mirrors::Entry* Mirrors::Add(const ClusterRef& ref, bool with_index) {
   auto entry = std::make_unique<Entry>();
   entry->mirror = std::make_unique<ClusterMirror>(ref, with_index);
   entry->follower = std::make_unique<Follower>(entry->mirror.get(), store_, executor_, random_, options_);
+  entry->follower->OnRestore(
+      [this, mirror = entry->mirror.get()](uint64_t lost, Follower::Done done) {
+        if (on_restore_ == nullptr) return done(absl::UnavailableError("nobody begins a new epoch here"));
+        on_restore_(mirror, lost, std::move(done));
+      },
+      with_index ? 0 : kLeaveToOthers);
   return (entries_[ref.name] = std::move(entry)).get();
 }
 

@@ -50,10 +50,17 @@ class Mirrors {
   // Called with every beacon that comes over the bus, before its heads are looked at.
   void ObserveBeacons(std::function<void(const v1::Heads&)> observer) { on_beacon_ = std::move(observer); }
 
+  // Called when a log turns out to have been restored from a backup: Follower::OnRestore. At once for the
+  // clusters that this control plane writes and for the mesh; for others if nobody else begins a new epoch.
+  using RestoreHandler = std::function<void(ClusterMirror* mirror, uint64_t lost, Follower::Done done)>;
+  void OnRestore(RestoreHandler handler) { on_restore_ = std::move(handler); }
+
   // Messages that were no batch, or of another cluster than their subject says.
   uint64_t malformed() const { return malformed_; }
 
  private:
+  static constexpr int kLeaveToOthers = 6;  // findings; with the follower's pauses between them, some seconds
+
   Entry* Add(const ClusterRef& ref, bool with_index);
   // Mirrors the clusters that the mesh's log names.
   void AddNewClusters();
@@ -65,6 +72,7 @@ class Mirrors {
   std::map<std::string, std::unique_ptr<Entry>> entries_;
   Entry* mesh_ = nullptr;
   std::function<void(const v1::Heads&)> on_beacon_;
+  RestoreHandler on_restore_;
   uint64_t malformed_ = 0;
 };
 

@@ -259,6 +259,19 @@ TEST_F(WriterTest, ARepetitionGetsTheFirstAnswer) {
   EXPECT_EQ(Rows().head.revision, 2u) << "a repetition overwrote what came after it";
 }
 
+TEST_F(WriterTest, ARepetitionIsAnsweredWithoutTheDatabase) {
+  const Id128 id{5, 6};
+  const ResultPtr first = Submit(one_.get(), "a", "v1", "alice", id);
+  Run();
+  one_->store.SetUnavailable(true);
+  const ResultPtr later = Submit(one_.get(), "a", "v1", "alice", id);
+  Run();
+  ASSERT_EQ(later->answers, 1);
+  EXPECT_EQ(later->reply.code(), 0u) << later->reply.message();
+  EXPECT_EQ(later->reply.revision(), first->reply.revision());
+  EXPECT_EQ(Action(later), "created");
+}
+
 TEST_F(WriterTest, ARepetitionElsewhereIsFoundInSql) {
   const Id128 id{5, 5};
   Submit(one_.get(), "a", "v1", "alice", id);

@@ -227,6 +227,61 @@ TEST_F(ControlPlaneFlowTest, ARestoredDatabaseBeginsANewEpoch) {
   EXPECT_EQ(reply.epoch(), Rows().head.epoch);
 }
 
+// Its own control plane holds no more than the backup, and goes on from there.
+TEST_F(ControlPlaneFlowTest, ARestoreThatItsOwnControlPlaneCannotSeeIsFoundByOthers) {
+  std::unique_ptr<Process> aws = Start("aws", "aws-cp1");
+  std::unique_ptr<Process> gcp = Start("gcp", "gcp-cp1");
+  const FakeDatabase::Rows backup = database_->Save();
+  ASSERT_EQ(Apply(NamespaceYaml("lost")).code(), 0u);
+  Run(absl::Seconds(1));
+  const Position held = gcp->app->mirrors()->Find("aws")->mirror->position();
+  Kill(&aws);
+  database_->Restore(backup);
+  aws = Start("aws", "aws-cp1");
+  ASSERT_EQ(Apply(NamespaceYaml("new")).code(), 0u);
+  EXPECT_EQ(Rows().head.revision, held.revision);
+  EXPECT_NE(Rows().head.last_batch, held.batch);
+  Run(absl::Seconds(10));
+  EXPECT_GT(Rows().head.epoch, 1u);
+  ExpectSame(*aws->app->cluster()->mirror(), Rows());
+  ExpectSame(*gcp->app->mirrors()->Find("aws")->mirror, Rows());
+  EXPECT_NE(aws->app->cluster()->mirror()->mirror().Find(v1::KIND_NAMESPACE, "new"), nullptr);
+  EXPECT_EQ(Apply(NamespaceYaml("newer")).code(), 0u);
+}
+
+TEST_F(ControlPlaneFlowTest, ALostEpochIsFoundByAnAgentsReportAndPassed) {
+  std::unique_ptr<Process> aws = Start("aws", "aws-cp1");
+  const FakeDatabase::Rows backup = database_->Save();
+  ASSERT_EQ(Apply(NamespaceYaml("lost")).code(), 0u);
+  database_->Restore(backup);
+  Run(absl::Seconds(6));
+  const v1::Head held = aws->app->cluster()->mirror()->replica().head();
+  ASSERT_GT(held.epoch(), 1u);
+  Kill(&aws);
+  database_->Restore(backup);  // once more, of before that epoch
+  aws = Start("aws", "aws-cp1");
+  EXPECT_EQ(Rows().head.epoch, 1u);
+  v1::AgentStatus status;
+  status.set_cluster("aws");
+  status.set_node("n1");
+  status.set_sequence(1);
+  v1::AppliedCluster* applied = status.add_applied();
+  applied->set_cluster("aws");
+  applied->set_epoch(held.epoch() + 10 * 24 * 3600);  // no epoch that ever was
+  applied->set_received(held.revision());
+  applied->set_batch(held.batch());
+  std::unique_ptr<FakeBus> agent = broker_.Connect("agent");
+  ASSERT_TRUE(agent->Publish(subjects::AgentStatus("aws", "n1"), status.SerializeAsString()).ok());
+  Run(absl::Seconds(2));
+  EXPECT_EQ(Rows().head.epoch, 1u);
+  status.set_sequence(2);
+  applied->set_epoch(held.epoch() + 100);  // of a clock that was ahead
+  ASSERT_TRUE(agent->Publish(subjects::AgentStatus("aws", "n1"), status.SerializeAsString()).ok());
+  Run(absl::Seconds(2));
+  EXPECT_GT(Rows().head.epoch, held.epoch() + 100);
+  ExpectSame(*aws->app->cluster()->mirror(), Rows());
+}
+
 TEST_F(ControlPlaneFlowTest, AnAgentsReportRevealsARestoreToAFreshControlPlane) {
   std::unique_ptr<Process> aws = Start("aws", "aws-cp1");
   const FakeDatabase::Rows backup = database_->Save();
