@@ -174,9 +174,12 @@ std::string AgentWatch::Check(const Flow& flow, const Vector* now) {
   }
   if (allows || (may & kMayDeny) != 0 || site_->trouble) return "";
   // An address that passes from one identity to another, or from outside into a cluster that has just joined,
-  // leads nowhere for the time of one flush, so that the old one is not judged by the new policy. A restore
-  // may do that to an identity's number too.
-  if (judged == MapVerdict::kUnknownPod && Passes(flow.remote, now)) return "";
+  // leads nowhere for the time of one flush, so that the old one is not judged by the new policy; so does one
+  // whose old identity was retired since: that is not known any more before its classes go. A restore may do
+  // that to an identity's number too.
+  if ((judged == MapVerdict::kUnknownPod || judged == MapVerdict::kUnknownIdentity) &&
+      Passes(flow.remote, now))
+    return "";
   if (judged == MapVerdict::kUnknownIdentity && NewEpoch(now)) return "";
   if (judged == MapVerdict::kClosed || judged == MapVerdict::kNoEndpoint) {
     for (const LocalPod& pod : cni_->pods()) {
