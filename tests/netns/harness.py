@@ -29,17 +29,20 @@ class Scenario:
                                             f"{'open' if want else 'closed'}")
 
 
-def main(scenario, doc):
-    """Runs it; the exit status."""
+def arguments(doc):
     parser = argparse.ArgumentParser(description=doc)
     parser.add_argument("--build", type=Path, required=True, help="the build folder")
     parser.add_argument("--keep", action="store_true", help="leave it running if a check fails")
-    options = parser.parse_args()
+    return parser
+
+
+def run(scenario, options, folder):
+    """Makes the scenario's mesh in `folder` and runs it; the exit status."""
     if os.geteuid() != 0:
         print("SKIP: needs root: it makes network namespaces and loads kernel programs")
         return 77
     name = scenario.__name__.lower()
-    folder = Path(tempfile.gettempdir()) / f"trivium-netns-{name}"  # one place, so that a killed run is found and removed
+    folder = Path(tempfile.gettempdir()) / folder  # one place, so that a killed run is found and removed
     clean_up(folder)
     shutil.rmtree(folder, ignore_errors=True)
     test = scenario(Mesh(folder, name=f"tv{name[0]}", build=options.build, clusters=scenario.clusters))
@@ -54,3 +57,7 @@ def main(scenario, doc):
         shutil.rmtree(folder, ignore_errors=True)
     print(f"{test.checks.passed} passed, {len(test.checks.failed)} failed")
     return 1 if test.checks.failed else 0
+
+
+def main(scenario, doc):
+    return run(scenario, arguments(doc).parse_args(), f"trivium-netns-{scenario.__name__.lower()}")
