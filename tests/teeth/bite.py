@@ -38,6 +38,10 @@ def copy_sources(to):
             shutil.copy(source, target)
 
 
+class DoesNotBuild(Exception):
+    pass
+
+
 class Copy:
     def __init__(self, folder):
         self.folder, self.build = folder, folder / "build" / "dev"
@@ -50,7 +54,7 @@ class Copy:
     def make(self, targets):
         done = run("cmake", "--build", "--preset", "dev", "--target", *sorted(targets), cwd=self.folder)
         if done.returncode != 0:
-            raise SystemExit(done.stdout[-3000:] + done.stderr)
+            raise DoesNotBuild(done.stdout[-3000:] + done.stderr)
 
     def failures(self, guard):
         """Names of the guard's tests that fail; None if none ran."""
@@ -96,10 +100,16 @@ def main():
     rows, bad = [], 0
     for guard in guards:
         began = time.monotonic()
-        with_it = copy.failures(guard)
-        without = copy.without(guard) if with_it == [] else None
+        with_it, without, broken = copy.failures(guard), None, None
+        try:
+            without = copy.without(guard) if with_it == [] else None
+        except DoesNotBuild as error:
+            broken = str(error)
+            print(broken)
         copy.make({guard.program})
-        if with_it is None:
+        if broken is not None:
+            verdict, bites = "does not build without it: its text in tests/teeth/guards.py", False
+        elif with_it is None:
             verdict, bites = f"no test by the name {guard.tests}", False
         elif with_it:
             verdict, bites = f"fails with the guard in its place: {', '.join(with_it)}", False
