@@ -13,6 +13,7 @@ from mesh.say import Checks
 
 class Scenario:
     clusters = []
+    mesh_type = Mesh
 
     def __init__(self, mesh):
         self.mesh, self.checks = mesh, Checks()
@@ -45,7 +46,7 @@ def run(scenario, options, folder):
     folder = Path(tempfile.gettempdir()) / folder  # one place, so that a killed run is found and removed
     clean_up(folder)
     shutil.rmtree(folder, ignore_errors=True)
-    test = scenario(Mesh(folder, name=f"tv{name[0]}", build=options.build, clusters=scenario.clusters))
+    test = scenario(scenario.mesh_type(folder, name=f"tv{name[0]}", build=options.build, clusters=scenario.clusters))
     try:
         test.run()
     except Exception as error:  # what is left to do cannot be judged; the logs say more

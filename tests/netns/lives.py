@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import sys
-import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -15,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from mesh.mesh import ClusterSpec, wait_until  # noqa: E402
 from mesh.say import detail, step  # noqa: E402
 from netns.harness import Scenario, main  # noqa: E402
+from netns.liveness import down, seen  # noqa: E402
 
 NAMESPACES = """
 apiVersion: v1
@@ -88,26 +88,12 @@ class Lives(Scenario):
 
     # ---- liveness ----------------------------------------------------------------------------------------------
 
-    def down(self, observer):
-        status = self.mesh.status(observer)
-        return {f"{d['cluster']}/{d['node']}" for d in status["down"]} if status else None
-
-    def seen(self, observer, what, is_down):
-        began = time.monotonic()
-        state = "down" if is_down else "up"
-        try:
-            wait_until(f"{observer} to see {what} {state}",
-                       lambda: (d := self.down(observer)) is not None and (what in d) == is_down, 60)
-            self.checks.expect(True, f"{observer} sees {what} {state} after {time.monotonic() - began:.1f} s")
-        except TimeoutError as error:
-            self.checks.expect(False, f"{error}: {self.down(observer)}")
-
     def node(self, how, stop, resume):
         stop()
-        self.seen("aws", "aws/n2", True)
-        self.checks.expect(self.down("gcp") == set(), f"{how}: gcp sees nothing of it")
+        seen(self, "aws", "aws/n2", True)
+        self.checks.expect(down(self.mesh, "gcp") == set(), f"{how}: gcp sees nothing of it")
         resume()
-        self.seen("aws", "aws/n2", False)
+        seen(self, "aws", "aws/n2", False)
 
     def liveness(self):
         step("A node dies, and one stops")
@@ -118,21 +104,21 @@ class Lives(Scenario):
         step("A cluster dies, one stops, and one loses its servers")
         cp = m.processes["gcp-cp1"]
         os.kill(cp.pid, signal.SIGSTOP)
-        self.seen("aws", "gcp/", True)
+        seen(self, "aws", "gcp/", True)
         os.kill(cp.pid, signal.SIGCONT)
-        self.seen("aws", "gcp/", False)
-        self.checks.expect(self.down("gcp") == set(), "who stood still itself says nothing of others")
+        seen(self, "aws", "gcp/", False)
+        self.checks.expect(down(self.mesh, "gcp") == set(), "who stood still itself says nothing of others")
         cp.kill()
-        self.seen("aws", "gcp/", True)
+        seen(self, "aws", "gcp/", True)
         m.start_control_plane("gcp-cp1")
-        self.seen("aws", "gcp/", False)
+        seen(self, "aws", "gcp/", False)
         servers = [p for name, p in m.processes.items() if name.startswith("nats-gcp")]
         for server in servers:
             os.kill(server.pid, signal.SIGSTOP)
-        self.seen("aws", "gcp/", True)
+        seen(self, "aws", "gcp/", True)
         for server in servers:
             os.kill(server.pid, signal.SIGCONT)
-        self.seen("aws", "gcp/", False)
+        seen(self, "aws", "gcp/", False)
         m.wait_in_step()
         rows = m.postgres.sql("SELECT count(*) FROM admin_liveness WHERE NOT alive", "trivium")
         self.checks.expect(rows.strip() == "0", "SQL says that all live")
