@@ -37,7 +37,7 @@ class Soak:
     def __init__(self, build, met):
         clean_up(FOLDER)
         shutil.rmtree(FOLDER, ignore_errors=True)
-        self.mesh = FaultMesh(FOLDER, "tvf", build)
+        self.mesh = FaultMesh(FOLDER, "tvx", build)
         self.injector = Injector(self.mesh, met)
         self.traffic = judge.Traffic(self.mesh)
 
