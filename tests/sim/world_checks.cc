@@ -134,6 +134,19 @@ void World::CheckAnswer(uint32_t cluster, const Person::Request& request) {
                     answered == nullptr ? " and is missing" : " and is elsewhere"));
 }
 
+namespace {
+
+// Who did what in a revision.
+std::string AuditText(const CommitRequest& request) {
+  std::string text;
+  for (const AuditRow& row : request.audit) {
+    absl::StrAppend(&text, " [", row.actor, " ", row.verb, " ", row.key, "]");
+  }
+  return text;
+}
+
+}  // namespace
+
 void World::CheckRemovals(const std::string& cluster, const CommitRequest& request) {
   std::set<std::string> pods;
   std::set<v1::Kind> kinds;
@@ -142,6 +155,10 @@ void World::CheckRemovals(const std::string& cluster, const CommitRequest& reque
     const ObjectKey key = KeyOf(change);
     kinds.insert(key.kind);
     if (key.kind == v1::KIND_ENDPOINT) pods.insert(key.key);
+  }
+  // One that is made again in the same revision leaves no deletion of itself.
+  for (const AuditRow& row : request.audit) {
+    if (row.verb == "delete") kinds.insert(row.kind);
   }
   const bool node = kinds.contains(v1::KIND_NODE);
   const bool ns = kinds.contains(v1::KIND_NAMESPACE);
@@ -154,7 +171,8 @@ void World::CheckRemovals(const std::string& cluster, const CommitRequest& reque
       if (!pods.contains(EndpointKey(uid))) continue;
       return Fail(absl::StrCat("pod ", EndpointKey(uid), " of ", agents_[i]->name(),
                                " was acknowledged and is ", "removed at ", request.batch.epoch, "/",
-                               request.batch.revision, " though nobody asked for that"));
+                               request.batch.revision, " though nobody asked for that, by",
+                               AuditText(request)));
     }
   }
 }
