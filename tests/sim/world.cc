@@ -147,6 +147,10 @@ void World::AskDelete(uint32_t cluster, const std::string& kind, const std::stri
 }
 
 void World::Backup() {
+  // One from before a cluster's first start would take its row away: only a start opens a cluster.
+  for (uint32_t log = 0; log <= kClusters; ++log) {
+    if (history_.head(ClusterOf(log)) == nullptr) return;
+  }
   backup_ = around_.database->Save();
   has_backup_ = true;
   for (const auto& agent : agents_) agent->KeepOldCopies();
