@@ -1,5 +1,8 @@
 // The agent's socket: a stream of bytes is the same requests however it is cut into pieces. And the frames of
 // its durable copy: what was written is read back, whatever is torn off behind it.
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+
 #include <algorithm>
 #include <optional>
 #include <vector>
@@ -11,6 +14,18 @@
 using namespace trivium;
 
 namespace {
+
+// Maps in the order of their keys: the same message is the same bytes.
+std::string Bytes(const v1::AgentRequest& request) {
+  std::string bytes;
+  {
+    google::protobuf::io::StringOutputStream stream(&bytes);
+    google::protobuf::io::CodedOutputStream out(&stream);
+    out.SetSerializationDeterministic(true);
+    request.SerializeToCodedStream(&out);
+  }
+  return bytes;
+}
 
 struct Heard {
   std::vector<std::string> requests;
@@ -29,7 +44,7 @@ Heard Listen(absl::string_view bytes, size_t piece) {
       heard.broken = heard.broken || !next.ok();
       if (heard.broken) return heard;
       if (!next->has_value()) break;
-      heard.requests.push_back((*next)->SerializeAsString());
+      heard.requests.push_back(Bytes(**next));
     }
     fuzz::Require(!frames.full(), "full, and nothing comes of it");
   }
