@@ -121,8 +121,13 @@ bool Reconciler::Close(MapWriter* writer) {
     nowhere.emplace_back(key, value);
   }
   writer->Write(MapId::kIpcache, &maps_->ipcache, std::move(nowhere));
-  // What failed now or in an earlier flush still leads to what is gone.
+  // What failed now or in an earlier flush still leads to what is gone, or takes a pod that nobody has told
+  // of for the world.
   return rekeyed_.empty() && maps_->ipcache.extra().empty() &&
+         std::none_of(maps_->lpm.stale().begin(), maps_->lpm.stale().end(),
+                      [&](const auto& entry) {
+                        return (maps_->lpm.Desired(entry.first)->flags & IPCACHE_UNKNOWN) != 0;
+                      }) &&
          std::none_of(maps_->known.extra().begin(), maps_->known.extra().end(),
                       [](const auto& entry) { return !IsLocal(entry.first.identity); }) &&
          std::none_of(maps_->ipcache.stale().begin(), maps_->ipcache.stale().end(),

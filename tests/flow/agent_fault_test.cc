@@ -147,6 +147,25 @@ TEST_F(AgentFault, NoPolicyChangesWhileAnAddressCannotBeClosed) {
   EXPECT_EQ(In("10.1.1.11", 80), MapVerdict::kAllow);
 }
 
+TEST_F(AgentFault, NoPolicyChangesWhileAPodNetworkIsTakenForTheWorld) {
+  world_.maps.SetFault([](const FakeMapIo::Write& write) {
+    return write.map == MapId::kIpcacheLpm && FromBytes<ipcache_value>(write.value).flags != 0;
+  });
+  // azure joins, and db opens to everybody: in no state does a pod of azure's that nobody has told of get in.
+  world_.mesh.Upsert(ClusterObject("azure", 3, {"10.3.0.0/16"}));
+  world_.mesh.Commit();
+  world_.Run(absl::Seconds(1));
+  world_.aws.Delete(v1::KIND_POLICY, "NetworkPolicy/shop/db");
+  const uint64_t revision = world_.aws.Commit();
+  world_.Run(absl::Seconds(3));
+  EXPECT_EQ(In("10.3.1.10", 80), MapVerdict::kDeny);
+  EXPECT_LT(Applied("aws").enforced(), revision) << "and it says so";
+  world_.maps.SetFault(nullptr);
+  world_.Settle();
+  EXPECT_EQ(In("10.3.1.10", 80), MapVerdict::kUnknownPod);
+  EXPECT_EQ(In("10.1.1.11", 80), MapVerdict::kAllow);
+}
+
 TEST_F(AgentFault, ADiskThatIsFullForAWhileIsNoLastingProblem) {
   world_.files.SetGate([](const std::string&, size_t bytes, size_t*) {
     return bytes == 0 ? absl::ResourceExhaustedError("no space left on device") : absl::OkStatus();

@@ -88,7 +88,8 @@ Flow AgentWatch::Draw() {
   return flow;
 }
 
-// While writes fail, one cluster's state may stay behind while the others' go on.
+// While writes fail, one cluster's state may stay behind while the others' go on; and an endpoint whose new
+// rule set cannot be written keeps its last one, which judges the identities that there are by then.
 bool AgentWatch::MixMayAllow(const Flow& flow, const Vector* now) {
   std::vector<Vector> mixes(1);
   for (size_t log = 0; log < base_.size(); ++log) {
@@ -105,8 +106,13 @@ bool AgentWatch::MixMayAllow(const Flow& flow, const Vector* now) {
     mixes = std::move(more);
     if (mixes.size() > kMaxMixes) return true;
   }
+  std::vector<Vector> states = since_;
+  states.push_back(base_);
+  if (now != nullptr) states.push_back(*now);
   return std::any_of(mixes.begin(), mixes.end(), [&](const Vector& mix) {
-    return (verdicts_.Of(mix, flow, cni_->pods()) & kMayAllow) != 0;
+    return std::any_of(states.begin(), states.end(), [&](const Vector& others) {
+      return (verdicts_.Of(mix, flow, cni_->pods(), &others) & kMayAllow) != 0;
+    });
   });
 }
 
@@ -132,6 +138,20 @@ bool AgentWatch::NewEpoch(const Vector* now) const {
   return false;
 }
 
+// A restore that nobody has noticed yet: another history of the same epoch, at a lower revision.
+bool AgentWatch::Forked(const Vector& now) const {
+  for (size_t log = 0; log < base_.size(); ++log) {
+    if (now[log] == nullptr || base_[log] == nullptr) continue;
+    const Record* record = base_[log];
+    while (record != nullptr && record != now[log]) record = record->prev;
+    if (record == nullptr && now[log]->at.epoch == base_[log]->at.epoch &&
+        now[log]->at.revision <= base_[log]->at.revision) {
+      return true;
+    }
+  }
+  return false;
+}
+
 bool AgentWatch::HomelessLately(const LocalPod& pod) const {
   const Record* record = history_->head(site_->config().cluster);
   for (int i = 0; i < kLately && record != nullptr; ++i, record = record->prev) {
@@ -144,7 +164,10 @@ bool AgentWatch::HomelessLately(const LocalPod& pod) const {
 }
 
 std::string AgentWatch::Explain(const Flow& flow) const {
-  std::string text = absl::StrCat(" [remote identity in the maps ", IdentityOf(*site_->maps(), flow.remote));
+  std::string text;
+  for (const Vector& each : since_) absl::StrAppend(&text, " then ", Describe(each));
+  absl::StrAppend(&text, site_->trouble ? " in trouble" : "", " [remote identity in the maps ",
+                  IdentityOf(*site_->maps(), flow.remote));
   for (const LocalPod& pod : cni_->pods()) {
     if (pod.ip != flow.local) continue;
     absl::StrAppend(&text, ", pod ", EndpointKey(pod.uid),
@@ -199,7 +222,7 @@ std::string AgentWatch::OnMapWrite() {
   if (cni_->pods().empty() || random_.Below(3) != 0) return "";
   Vector now;
   if (!Now(&now)) return absl::StrCat(site_->name(), " holds what was never committed");
-  return Check(Draw(), Compare() == Pinned::kAhead ? nullptr : &now);
+  return Check(Draw(), Compare() == Pinned::kAhead && !Forked(now) ? nullptr : &now);
 }
 
 // The pinned vector says what the maps stand for.
@@ -237,12 +260,16 @@ std::string AgentWatch::AfterTask() {
   Vector now;
   if (!Now(&now)) return absl::StrCat(site_->name(), " holds what was never committed");
   if (site_->app() == nullptr) return "";
+  // A rule set that finds no room is refused before anything is written of it.
+  for (const std::string& problem : site_->app()->Problems()) {
+    site_->trouble = site_->trouble || problem.rfind("map ", 0) == 0;
+  }
   const Pinned pinned = Compare();
   if (pinned == Pinned::kEqual && !site_->life()->dead()) {
     base_ = now;
     since_.clear();
     if (site_->trouble && site_->app()->Problems().empty()) site_->trouble = false;
-  } else if (pinned != Pinned::kAhead && now != base_ &&
+  } else if ((pinned != Pinned::kAhead || Forked(now)) && now != base_ &&
              std::find(since_.begin(), since_.end(), now) == since_.end()) {
     since_.push_back(now);
     if (since_.size() > kMaxSince) since_.erase(since_.begin());

@@ -38,6 +38,7 @@ class AgentWatch {
   bool MixMayAllow(const Flow& flow, const Vector* now);
   bool Passes(const std::string& ip, const Vector* now);
   bool NewEpoch(const Vector* now) const;
+  bool Forked(const Vector& now) const;
   // Its namespace or its node was deleted a moment ago: asked to relabel it then, the agent is refused, and
   // takes it back.
   bool HomelessLately(const LocalPod& pod) const;

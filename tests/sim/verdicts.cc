@@ -97,7 +97,8 @@ Verdicts::Resolved& Verdicts::Resolve(const Vector& vector) {
   return out;
 }
 
-bool Verdicts::Allows(Resolved* resolved, const v1::Identity* subject, const Flow& flow) {
+bool Verdicts::Allows(Resolved* resolved, const v1::Identity* subject, const Flow& flow,
+                      const Resolved& others) {
   auto& rules = resolved->rule_sets[{subject, flow.direction}];
   if (rules == nullptr) {
     rules = policy::RuleSet::Build(*subject, flow.direction == 0 ? v1::Rule::INGRESS : v1::Rule::EGRESS,
@@ -105,12 +106,12 @@ bool Verdicts::Allows(Resolved* resolved, const v1::Identity* subject, const Flo
   }
   const v1::Cidr host = policy::HostPrefix(flow.remote);
   policy::PeerRef peer;
-  if (const auto owner = resolved->owners.find(flow.remote); owner != resolved->owners.end()) {
+  if (const auto owner = others.owners.find(flow.remote); owner != others.owners.end()) {
     peer.identity = owner->second;
-  } else if (const auto node = resolved->nodes.find(flow.remote); node != resolved->nodes.end()) {
+  } else if (const auto node = others.nodes.find(flow.remote); node != others.nodes.end()) {
     peer.identity = Reserved(node->second);
   } else {
-    if (IsPodNetwork(*resolved, flow.remote)) return false;  // a pod that nobody has told of
+    if (IsPodNetwork(others, flow.remote)) return false;  // a pod that nobody has told of
     peer.prefix = &host;
   }
   return rules->Decide(peer, v1::PROTOCOL_TCP, flow.port).verdict == policy::Verdict::kAllow;
@@ -129,8 +130,11 @@ bool Verdicts::IsPodNetwork(const Resolved& resolved, const std::string& ip) {
                      [&](const v1::Cidr& network) { return policy::Covers(network, host); });
 }
 
-uint32_t Verdicts::Of(const Vector& vector, const Flow& flow, const std::vector<LocalPod>& pods) {
+uint32_t Verdicts::Of(const Vector& vector, const Flow& flow, const std::vector<LocalPod>& pods,
+                      const Vector* others) {
+  if (cache_.size() + 2 > kMaxCached) cache_.clear();  // not between the two
   Resolved& resolved = Resolve(vector);
+  const Resolved& remote = others == nullptr ? resolved : Resolve(*others);
   const LocalPod* local = nullptr;
   for (const LocalPod& pod : pods) {
     if (pod.ip == flow.local) local = &pod;
@@ -141,14 +145,14 @@ uint32_t Verdicts::Of(const Vector& vector, const Flow& flow, const std::vector<
   }
   if (local == nullptr) return kMayDeny;
   if (const auto it = resolved.endpoints.find(EndpointKey(local->uid)); it != resolved.endpoints.end()) {
-    return Allows(&resolved, it->second, flow) ? kMayAllow : kMayDeny;
+    return Allows(&resolved, it->second, flow, remote) ? kMayAllow : kMayDeny;
   }
   // Not registered in this state: closed, or judged by an identity of the same look.
   uint32_t may = kMayDeny;
   for (const v1::Identity* identity : resolved.identities) {
     const bool same = std::any_of(local->looks.begin(), local->looks.end(),
                                   [&](const PodLook& look) { return HasLook(*identity, local->ns, look); });
-    if (same && Allows(&resolved, identity, flow)) may |= kMayAllow;
+    if (same && Allows(&resolved, identity, flow, remote)) may |= kMayAllow;
   }
   return may;
 }

@@ -50,8 +50,10 @@ struct LocalPod {
 class Verdicts {
  public:
   explicit Verdicts(const AgentConfig* config);  // not owned: whose node it is
-  // What may become of the flow in that state. `pods`: those of this node, as their creator knows them.
-  uint32_t Of(const Vector& vector, const Flow& flow, const std::vector<LocalPod>& pods);
+  // What may become of the flow in that state. `pods`: those of this node, as their creator knows them. With
+  // `others`, who the remote end is comes from that state.
+  uint32_t Of(const Vector& vector, const Flow& flow, const std::vector<LocalPod>& pods,
+              const Vector* others = nullptr);
   // The identity of the address in that state: a pod's, a node's, or IDENTITY_WORLD; 0: a pod that nobody
   // has told of.
   uint32_t OwnerOf(const Vector& vector, const std::string& ip);
@@ -69,7 +71,7 @@ class Verdicts {
   };
   Resolved& Resolve(const Vector& vector);
   static bool IsPodNetwork(const Resolved& resolved, const std::string& ip);
-  bool Allows(Resolved* resolved, const v1::Identity* subject, const Flow& flow);
+  bool Allows(Resolved* resolved, const v1::Identity* subject, const Flow& flow, const Resolved& others);
 
   const AgentConfig* const config_;
   std::map<Vector, Resolved> cache_;
