@@ -48,6 +48,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     if (rpc->service == "api") again = subjects::Api(rpc->cluster, rpc->principal, rpc->verb);
     if (rpc->service == "sync") again = subjects::Sync(rpc->cluster, rpc->principal);
     if (rpc->service == "chunk") again = subjects::Chunk(rpc->builder, rpc->principal);
+    if (rpc->service == "forward") again = subjects::Forward(rpc->cluster, rpc->principal, rpc->holder);
     fuzz::Require(again == first, "another request: " + first + " / " + again);
   }
   if (parts.size() > 1) {
