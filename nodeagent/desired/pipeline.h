@@ -71,6 +71,7 @@ class Pipeline {
     bool registered = false;        // its cluster's log holds it
     bool resolved = false;          // its identity is known here, so that it has a policy
     bool enforced = false;          // and that stands in the maps, in both directions
+    bool addressed = true;          // its addresses lead to it in the maps
     uint32_t ingress_rule_set = 0;  // in the maps; 0: closed
     uint32_t egress_rule_set = 0;
     bool audited = false;  // as the maps have it, in some direction

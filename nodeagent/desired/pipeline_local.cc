@@ -269,8 +269,9 @@ Pipeline::EndpointView Pipeline::View(const Id128& uid) const {
     const endpoint_key key = EndpointMapKey(options_.space, ip);
     const endpoint_value* wanted = maps_.endpoints.Desired(key);
     const std::optional<endpoint_value> actual = maps_.endpoints.Actual(key);
-    if (wanted == nullptr || !actual.has_value() || !SameBytes(*wanted, *actual)) view.enforced = false;
+    if (wanted == nullptr || !actual.has_value() || !SameBytes(*wanted, *actual)) view.addressed = false;
   }
+  view.enforced &= view.addressed;
   // A subject that waits to be built anew has not been judged by what is known now.
   if (dirty_subjects_.contains(local.identity)) view.enforced = false;
   return view;

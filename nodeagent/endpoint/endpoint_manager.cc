@@ -417,6 +417,7 @@ void EndpointManager::RemoveStrays() {
 void EndpointManager::Progress(Endpoint* endpoint) {
   if (!endpoint->attached) return;
   const Pipeline::EndpointView view = deps_.pipeline->View(endpoint->uid);
+  bool complete = view.resolved;  // nothing but the maps is waited for
   if (!endpoint->must_register) {
     const Position& held = hooks_.mirror()->position();
     const bool reached = held.epoch > endpoint->epoch ||
@@ -427,13 +428,17 @@ void EndpointManager::Progress(Endpoint* endpoint) {
   } else if (endpoint->fallback == 0 && !view.registered) {
     // What an earlier run put in force stays in force, as long as this one has no better knowledge.
     if (view.ingress_rule_set != 0 || view.egress_rule_set != 0) return;
-    if (endpoint->problem.empty()) endpoint->problem = "the control plane is out of reach";
-    return Raise(endpoint, v1::ENDPOINT_LOCKED_DOWN);
+    if (view.addressed) {
+      if (endpoint->problem.empty()) endpoint->problem = "the control plane is out of reach";
+      return Raise(endpoint, v1::ENDPOINT_LOCKED_DOWN);
+    }
+    // Its address may still lead to the pod that had it before, and to that one's policy.
+    complete = true;
   }
   if (view.enforced) {
     return Raise(endpoint, endpoint->must_register ? v1::ENDPOINT_READY_UNREGISTERED : v1::ENDPOINT_READY);
   }
-  if (view.resolved && !flush_problem_.empty()) {
+  if (complete && !flush_problem_.empty()) {
     endpoint->problem = flush_problem_;
     endpoint->state = v1::ENDPOINT_NOT_ENFORCED;
     Answer(endpoint,

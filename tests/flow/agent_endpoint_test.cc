@@ -158,6 +158,23 @@ TEST_F(AgentEndpoint, WithoutControlPlaneAKnownLabelSetStarts) {
   }
 }
 
+TEST_F(AgentEndpoint, IsNotRaisedWhileItsAddressLeadsToThePodBefore) {
+  ASSERT_EQ(world_.AddPod(1, "db", "db", "10.1.1.10").code(), 0u);
+  ASSERT_EQ(In("10.1.1.10", "192.0.2.1", 80), MapVerdict::kAllow);
+  world_.Disconnect();
+  world_.maps.SetFault([](const FakeMapIo::Write& write) {
+    return write.map == MapId::kEndpoints || write.map == MapId::kEndpointPolicy;
+  });
+  world_.DelPod("db");  // whatever comes of it
+  const v1::AgentReply reply = world_.AddPod(2, "new", "new", "10.1.1.10");
+  EXPECT_NE(reply.code(), 0u);
+  EXPECT_FALSE(world_.devices.devices().at("lxcnew").up);
+  world_.maps.SetFault(nullptr);
+  world_.Run(absl::Seconds(5));
+  EXPECT_TRUE(world_.devices.devices().at("lxcnew").up);
+  EXPECT_EQ(In("10.1.1.10", "192.0.2.1", 80), MapVerdict::kClosed);
+}
+
 TEST_F(AgentEndpoint, WithoutControlPlaneUnknownLabelsAreLockedDown) {
   ASSERT_EQ(world_.AddPod(1, "db", "db", "10.1.1.10").code(), 0u);
   world_.Disconnect();
