@@ -341,9 +341,11 @@ void World::CheckReplica(uint32_t process, const Replica& replica, bool remote) 
   if (seen.at[log] == replica.position()) return;
   const Position before = std::exchange(seen.at[log], replica.position());
   const Position& now = replica.position();
-  // What a restore has undone may be left for what took its place.
+  // What a restore has undone may be left for what took its place; and until there is a new epoch, whoever
+  // still holds what was undone may be believed.
   const bool back = now.epoch < before.epoch || (now.epoch == before.epoch && now.revision < before.revision);
-  if (back && !undone_.contains(history_.Find(replica.cluster(), before))) {
+  if (back && !undone_.contains(history_.Find(replica.cluster(), before)) &&
+      !undone_.contains(history_.Find(replica.cluster(), now))) {
     return Fail(absl::StrCat(site->name(), " went back in the log of ", replica.cluster(), ": from ",
                              before.epoch, "/", before.revision, " to ", now.epoch, "/", now.revision));
   }
