@@ -84,7 +84,9 @@ absl::Status EndpointManager::Save() {
     each->set_policy_audit_mode(endpoint->audit);
   }
   for (const auto& [uid, telling] : removed_) stored.add_removed(uid.ToBytes());
-  return deps_.store->Save(stored);
+  const absl::Status status = deps_.store->Save(stored);
+  unsaved_ = !status.ok();
+  return status;
 }
 
 absl::Status EndpointManager::Check(const v1::EndpointAdd& spec) const {
@@ -493,7 +495,11 @@ void EndpointManager::Del(const v1::EndpointDel& what, absl::Duration deadline, 
     uid = named->uid;
   }
   const auto it = endpoints_.find(*uid);
-  if (it == endpoints_.end()) return done(ReplyOf(absl::OkStatus()));
+  if (it == endpoints_.end()) {
+    // A list that still has it, on disk, would bring it back at the next start.
+    const absl::Status kept = unsaved_ ? Save() : absl::OkStatus();
+    return done(ReplyOf(Annotate(kept, "cannot keep the removal")));
+  }
 
   std::unique_ptr<Endpoint> endpoint = std::move(it->second);
   endpoints_.erase(it);

@@ -157,6 +157,7 @@ class EndpointManager {
   const Deps deps_;
   const Hooks hooks_;
   ById endpoints_;
+  bool unsaved_ = false;            // the list on disk is an older one
   std::map<Id128, bool> removed_;   // not yet told to the control plane; true: being told
   std::map<Id128, Position> told_;  // removals that the control plane has done and the mirror not yet seen
   std::map<Id128, std::vector<std::function<void(absl::Status)>>> removal_waiters_;

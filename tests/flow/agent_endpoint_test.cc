@@ -189,6 +189,17 @@ TEST_F(AgentEndpoint, WithoutControlPlaneUnknownLabelsAreLockedDown) {
   EXPECT_EQ(In("10.1.1.10", "10.1.1.20", 80), MapVerdict::kAllow);
 }
 
+TEST_F(AgentEndpoint, ARemovalIsDoneWhenTheListOnDiskKnowsIt) {
+  ASSERT_EQ(world_.AddPod(1, "db", "db", "10.1.1.10").code(), 0u);
+  world_.files.SetGate(
+      [](const std::string&, size_t, size_t*) { return absl::ResourceExhaustedError("no space left"); });
+  EXPECT_NE(world_.DelPod("db").code(), 0u);
+  EXPECT_NE(world_.DelPod("refused-before").code(), 0u) << "the list may still have it";
+  world_.files.SetGate(nullptr);
+  EXPECT_EQ(world_.DelPod("refused-before").code(), 0u);
+  EXPECT_EQ(world_.DelPod("db").code(), 0u);
+}
+
 TEST_F(AgentEndpoint, ARemovalWithoutControlPlaneIsToldLater) {
   ASSERT_EQ(world_.AddPod(1, "db", "db", "10.1.1.10").code(), 0u);
   world_.Disconnect();
