@@ -58,9 +58,9 @@ class Reasons(Scenario):
         print("\n".join(f"        | {line}" for line in text.splitlines()))
         self.checks.expect(not missing, what + (f": not said: {missing}" if missing else ""))
 
-    def on_node(self, *argv):
+    def on_node(self, *argv, check=True):
         """triviumctl on the database's node."""
-        return sh(self.mesh.binary("triviumctl"), *argv, "--socket", self.mesh.socket("gcp", "n1"))
+        return sh(self.mesh.binary("triviumctl"), *argv, "--socket", self.mesh.socket("gcp", "n1"), check=check)
 
     def trace(self):
         step("What the policies say: trace")
@@ -133,9 +133,12 @@ class Reasons(Scenario):
     def report(self, ref, name):
         return self.mesh.host(ref).tell("flow-report", name=name)
 
-    def restart_agent(self):
+    def restart_agent(self, mode):
+        """Until its maps hold that audit mode: what the control plane knows may still be the last run's."""
         self.mesh.agent("gcp", "n1").terminate()
         self.mesh.start_agent("gcp", "n1")
+        wait_until(f"audit mode to be {mode}", lambda: f"Audit mode:  {mode}" in self.on_node(
+            "endpoint", "get", "data/db", check=False), 30)
         self.mesh.wait_in_step()
 
     def audit_of_all(self):
@@ -143,13 +146,13 @@ class Reasons(Scenario):
         path = self.mesh.made / "agent" / "gcp-n1.yaml"
         enforced = path.read_text()
         path.write_text(enforced + "policy_audit_mode: true\n")
-        self.restart_agent()
+        self.restart_agent("enabled")
         self.expect(OTHER, DB, 9090, True)
         refused = subprocess.run([self.mesh.binary("triviumctl"), "endpoint", "config", "data/db", "PolicyAuditMode=Disabled",
                                   "--socket", self.mesh.socket("gcp", "n1")], capture_output=True, text=True, check=False)
         self.says("an endpoint cannot leave it by itself", refused.stdout + refused.stderr, "policy_audit_mode")
         path.write_text(enforced)
-        self.restart_agent()
+        self.restart_agent("disabled")
         self.expect(OTHER, DB, 9090, False)
         self.expect(WEB, DB, 5432, True)
 
