@@ -93,6 +93,11 @@ class Watching(Scenario):
 
     def figures(self):
         step("A few figures that are known")
+        # A page shows what was collected within the last second: that of the pods' start comes a moment later.
+        try:
+            wait_until("the figures to be collected", self.collected, 15, 0.3)
+        except TimeoutError:
+            pass  # the checks below say which
         agent = values(self.get("agent-aws-n1", "/metrics")[1])
         self.checks.expect(agent['trivium_agent_endpoints{state="ready"}'] == 2, "aws/n1 has two pods that are ready")
         self.checks.expect(agent['trivium_agent_revisions_behind{cluster="aws"}'] == 0, "and is behind nothing")
@@ -105,6 +110,14 @@ class Watching(Scenario):
         head = plane['trivium_controlplane_mirror_revision{cluster="aws"}']
         self.checks.expect(agent['trivium_agent_enforced_revision{cluster="aws"}'] == head > 0,
                            "the agent enforces what the control plane holds")
+
+    def collected(self):
+        agent = values(self.get("agent-aws-n1", "/metrics")[1])
+        plane = values(self.get("aws-cp1", "/metrics")[1])
+        return (agent.get('trivium_agent_endpoints{state="ready"}') == 2 and
+                agent.get('trivium_agent_enforced_revision{cluster="aws"}') ==
+                plane.get('trivium_controlplane_mirror_revision{cluster="aws"}') and
+                agent.get('trivium_agent_change_lag_seconds_count', 0) > 0)
 
     # ---- health ------------------------------------------------------------------------------------------------
 
@@ -178,7 +191,7 @@ class Watching(Scenario):
 
     def query(self, expression):
         status, body = self.http(self.prometheus, "/api/v1/query?" + urllib.parse.urlencode({"query": expression}))
-        if status == 0:
+        if status in (0, 503):  # it is starting
             return []
         answer = json.loads(body)
         if answer["status"] != "success":
