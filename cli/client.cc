@@ -72,10 +72,7 @@ absl::StatusOr<v1::Reply> Client::Call(v1::Request request, absl::Duration timeo
     request.set_deadline_ms(
         static_cast<uint32_t>(absl::ToInt64Milliseconds(std::max(attempt, absl::Milliseconds(1)))));
     absl::StatusOr<v1::Reply> reply = Attempt(subject, request.SerializeAsString(), attempt + kAnswerGrace);
-    if (reply.ok() || !WorthAnotherTry(reply.status())) return reply;
-    const absl::Duration pause = backoff.Next();
-    if (clock_->Monotonic() + pause >= end) return reply;
-    Pause(pause);
+    if (reply.ok() || !MayTryAgain(reply.status(), end, &backoff)) return reply;
   }
 }
 
@@ -105,10 +102,16 @@ absl::Status Client::Listen(const std::string& subject, absl::Duration timeout, 
   Backoff backoff(absl::Milliseconds(20), absl::Seconds(1), random_);
   while (true) {  // the connection is made in the background
     const absl::Status heard = bus_->Flush(end - clock_->Monotonic());
-    const absl::Duration pause = backoff.Next();
-    if (heard.ok() || !WorthAnotherTry(heard) || clock_->Monotonic() + pause >= end) return heard;
-    Pause(pause);
+    if (heard.ok() || !MayTryAgain(heard, end, &backoff)) return heard;
   }
+}
+
+bool Client::MayTryAgain(const absl::Status& status, absl::Duration end, Backoff* backoff) {
+  if (!WorthAnotherTry(status)) return false;
+  const absl::Duration pause = backoff->Next();
+  if (clock_->Monotonic() + pause >= end) return false;
+  Pause(pause);
+  return true;
 }
 
 void Client::Pause(absl::Duration delay) {

@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "base/backoff.h"
 #include "base/clock.h"
 #include "base/executor.h"
 #include "base/random.h"
@@ -37,6 +38,9 @@ class Client {
  private:
   absl::StatusOr<v1::Reply> Attempt(const std::string& subject, const std::string& payload,
                                     absl::Duration timeout);
+  // After a failed attempt: false if another one makes no sense, or would be after `end`; else waits before
+  // it.
+  bool MayTryAgain(const absl::Status& status, absl::Duration end, Backoff* backoff);
   void Pause(absl::Duration delay);
 
   Bus* const bus_;

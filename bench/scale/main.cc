@@ -1,6 +1,4 @@
 // trivium-scale: the parts of the scale harness (scripts/bench scale starts them and the servers).
-#include <unistd.h>
-
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <iostream>
@@ -10,6 +8,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_split.h"
+#include "base/exit_process.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "bench/floor.h"
@@ -146,7 +145,6 @@ int Main(int argc, char** argv) {
 }  // namespace trivium::bench
 
 int main(int argc, char** argv) {
-  const int status = trivium::bench::Main(argc, argv);
-  std::cout.flush();
-  _exit(status);  // threads that read pipes have no end of their own
+  // Threads that read pipes have no end of their own.
+  trivium::ExitProcess(trivium::bench::Main(argc, argv));
 }

@@ -6,9 +6,8 @@
 //   1. what closes: addresses, tunnel ends, identities and endpoints that are gone; pod networks as unknown
 //   2. verdicts, then classes of rule sets, of those that are in force and of those about to be
 //   3. CIDR identities: known, then their prefixes
-//   4. endpoints, then the swap of their policy, by one update each; no swap while something of 1 is not
-//   done,
-//      which the new policy may judge as neither state does
+//   4. endpoints, then the swap of their policy, by one update each; no swap while something of 1 is
+//      not done, which the new policy may judge as neither state does
 //   5. identities of the mesh become known, then addresses lead to them
 //   6. prefixes and CIDR identities no longer used go, then entries of rule sets out of force since `grace`
 // A key whose write fails stays pending; what depends on it waits with it, everything else goes on.

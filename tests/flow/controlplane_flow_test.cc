@@ -227,6 +227,20 @@ TEST_F(ControlPlaneFlowTest, ARestoredDatabaseBeginsANewEpoch) {
   EXPECT_EQ(reply.epoch(), Rows().head.epoch);
 }
 
+// What an agent of aws that holds `held` says first.
+v1::AgentStatus ReportOf(const v1::Head& held) {
+  v1::AgentStatus status;
+  status.set_cluster("aws");
+  status.set_node("n1");
+  status.set_sequence(1);
+  v1::AppliedCluster* applied = status.add_applied();
+  applied->set_cluster("aws");
+  applied->set_epoch(held.epoch());
+  applied->set_received(held.revision());
+  applied->set_batch(held.batch());
+  return status;
+}
+
 // Its own control plane holds no more than the backup, and goes on from there.
 TEST_F(ControlPlaneFlowTest, ARestoreThatItsOwnControlPlaneCannotSeeIsFoundByOthers) {
   std::unique_ptr<Process> aws = Start("aws", "aws-cp1");
@@ -261,21 +275,14 @@ TEST_F(ControlPlaneFlowTest, ALostEpochIsFoundByAnAgentsReportAndPassed) {
   database_->Restore(backup);  // once more, of before that epoch
   aws = Start("aws", "aws-cp1");
   EXPECT_EQ(Rows().head.epoch, 1u);
-  v1::AgentStatus status;
-  status.set_cluster("aws");
-  status.set_node("n1");
-  status.set_sequence(1);
-  v1::AppliedCluster* applied = status.add_applied();
-  applied->set_cluster("aws");
-  applied->set_epoch(held.epoch() + 10 * 24 * 3600);  // no epoch that ever was
-  applied->set_received(held.revision());
-  applied->set_batch(held.batch());
+  v1::AgentStatus status = ReportOf(held);
+  status.mutable_applied(0)->set_epoch(held.epoch() + 10 * 24 * 3600);  // no epoch that ever was
   std::unique_ptr<FakeBus> agent = broker_.Connect("agent");
   ASSERT_TRUE(agent->Publish(subjects::AgentStatus("aws", "n1"), status.SerializeAsString()).ok());
   Run(absl::Seconds(2));
   EXPECT_EQ(Rows().head.epoch, 1u);
   status.set_sequence(2);
-  applied->set_epoch(held.epoch() + 100);  // of a clock that was ahead
+  status.mutable_applied(0)->set_epoch(held.epoch() + 100);  // of a clock that was ahead
   ASSERT_TRUE(agent->Publish(subjects::AgentStatus("aws", "n1"), status.SerializeAsString()).ok());
   Run(absl::Seconds(2));
   EXPECT_GT(Rows().head.epoch, held.epoch() + 100);
@@ -291,15 +298,7 @@ TEST_F(ControlPlaneFlowTest, AnAgentsReportRevealsARestoreToAFreshControlPlane) 
   database_->Restore(backup);
   aws = Start("aws", "aws-cp1");
   EXPECT_EQ(Rows().head.epoch, 1u);
-  v1::AgentStatus status;
-  status.set_cluster("aws");
-  status.set_node("n1");
-  status.set_sequence(1);
-  v1::AppliedCluster* applied = status.add_applied();
-  applied->set_cluster("aws");
-  applied->set_epoch(1);
-  applied->set_received(held.revision());
-  applied->set_batch(held.batch());
+  v1::AgentStatus status = ReportOf(held);
   std::unique_ptr<FakeBus> agent = broker_.Connect("agent");
   ASSERT_TRUE(agent->Publish(subjects::AgentStatus("aws", "n1"), status.SerializeAsString()).ok());
   Run(absl::Seconds(2));

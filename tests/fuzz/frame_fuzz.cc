@@ -1,8 +1,5 @@
 // The agent's socket: a stream of bytes is the same requests however it is cut into pieces. And the frames of
 // its durable copy: what was written is read back, whatever is torn off behind it.
-#include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
-
 #include <algorithm>
 #include <optional>
 #include <vector>
@@ -10,22 +7,11 @@
 #include "nodeagent/endpoint/framing.h"
 #include "nodeagent/mirror/frames.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/support/deterministic_bytes.h"
 
 using namespace trivium;
 
 namespace {
-
-// Maps in the order of their keys: the same message is the same bytes.
-std::string Bytes(const v1::AgentRequest& request) {
-  std::string bytes;
-  {
-    google::protobuf::io::StringOutputStream stream(&bytes);
-    google::protobuf::io::CodedOutputStream out(&stream);
-    out.SetSerializationDeterministic(true);
-    request.SerializeToCodedStream(&out);
-  }
-  return bytes;
-}
 
 struct Heard {
   std::vector<std::string> requests;
@@ -44,7 +30,7 @@ Heard Listen(absl::string_view bytes, size_t piece) {
       heard.broken = heard.broken || !next.ok();
       if (heard.broken) return heard;
       if (!next->has_value()) break;
-      heard.requests.push_back(Bytes(**next));
+      heard.requests.push_back(DeterministicBytes(**next));
     }
     fuzz::Require(!frames.full(), "full, and nothing comes of it");
   }

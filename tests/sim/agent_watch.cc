@@ -88,14 +88,21 @@ Flow AgentWatch::Draw() {
   return flow;
 }
 
+std::vector<const Vector*> AgentWatch::States(const Vector* now) const {
+  std::vector<const Vector*> states{&base_};
+  for (const Vector& each : since_) states.push_back(&each);
+  if (now != nullptr) states.push_back(now);
+  return states;
+}
+
 // While writes fail, one cluster's state may stay behind while the others' go on; and an endpoint whose new
 // rule set cannot be written keeps its last one, which judges the identities that there are by then.
 bool AgentWatch::MixMayAllow(const Flow& flow, const Vector* now) {
+  const std::vector<const Vector*> states = States(now);
   std::vector<Vector> mixes(1);
   for (size_t log = 0; log < base_.size(); ++log) {
-    std::set<const Record*> records{base_[log]};
-    for (const Vector& each : since_) records.insert(each[log]);
-    if (now != nullptr) records.insert((*now)[log]);
+    std::set<const Record*> records;
+    for (const Vector* each : states) records.insert((*each)[log]);
     std::vector<Vector> more;
     for (const Vector& mix : mixes) {
       for (const Record* record : records) {
@@ -106,28 +113,22 @@ bool AgentWatch::MixMayAllow(const Flow& flow, const Vector* now) {
     mixes = std::move(more);
     if (mixes.size() > kMaxMixes) return true;
   }
-  std::vector<Vector> states = since_;
-  states.push_back(base_);
-  if (now != nullptr) states.push_back(*now);
   return std::any_of(mixes.begin(), mixes.end(), [&](const Vector& mix) {
-    return std::any_of(states.begin(), states.end(), [&](const Vector& others) {
-      return (verdicts_.Of(mix, flow, cni_->pods(), &others) & kMayAllow) != 0;
+    return std::any_of(states.begin(), states.end(), [&](const Vector* others) {
+      return (verdicts_.Of(mix, flow, cni_->pods(), others) & kMayAllow) != 0;
     });
   });
 }
 
 bool AgentWatch::Passes(const std::string& ip, const Vector* now) {
   const uint32_t owner = verdicts_.OwnerOf(base_, ip);
-  bool passes = now != nullptr && verdicts_.OwnerOf(*now, ip) != owner;
-  for (const Vector& each : since_) passes = passes || verdicts_.OwnerOf(each, ip) != owner;
-  return passes;
+  const std::vector<const Vector*> states = States(now);
+  return std::any_of(states.begin(), states.end(),
+                     [&](const Vector* each) { return verdicts_.OwnerOf(*each, ip) != owner; });
 }
 
 bool AgentWatch::NewEpoch(const Vector* now) const {
-  std::vector<const Vector*> others;
-  for (const Vector& each : since_) others.push_back(&each);
-  if (now != nullptr) others.push_back(now);
-  for (const Vector* other : others) {
+  for (const Vector* other : States(now)) {
     for (size_t log = 0; log < base_.size(); ++log) {
       if (base_[log] != nullptr && (*other)[log] != nullptr &&
           base_[log]->at.epoch != (*other)[log]->at.epoch) {
@@ -185,9 +186,8 @@ std::string AgentWatch::Check(const Flow& flow, const Vector* now) {
   // No packet passes before the link is up, whatever the maps still hold of the address's last owner.
   if (flow.local == flow.remote || !IsUp(flow.local)) return "";
   ++flows_;
-  uint32_t may = verdicts_.Of(base_, flow, cni_->pods());
-  for (const Vector& each : since_) may |= verdicts_.Of(each, flow, cni_->pods());
-  if (now != nullptr) may |= verdicts_.Of(*now, flow, cni_->pods());
+  uint32_t may = 0;
+  for (const Vector* each : States(now)) may |= verdicts_.Of(*each, flow, cni_->pods());
   const MapVerdict judged = Judge(*site_->maps(), {flow.local, flow.remote, flow.direction, 6, flow.port});
   const bool allows = judged == MapVerdict::kAllow;
   if (allows && (may & kMayAllow) == 0 && !(site_->trouble && MixMayAllow(flow, now))) {

@@ -1,13 +1,11 @@
 #include "tests/sim/history.h"
 
-#include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
-
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "schema/digest.h"
 #include "tests/sim/scheduler.h"
+#include "tests/support/deterministic_bytes.h"
 
 namespace trivium::sim {
 namespace {
@@ -24,14 +22,7 @@ std::string Text(const std::string& cluster, const Position& at) {
 }  // namespace
 
 uint64_t ContentHash(const ObjectKey& key, const v1::Object& object) {
-  std::string bytes = absl::StrCat(static_cast<int>(key.kind), "/", key.key, "/");
-  {
-    google::protobuf::io::StringOutputStream stream(&bytes);
-    google::protobuf::io::CodedOutputStream out(&stream);
-    out.SetSerializationDeterministic(true);
-    object.SerializeToCodedStream(&out);
-  }
-  return HashOf(bytes);
+  return HashOf(absl::StrCat(static_cast<int>(key.kind), "/", key.key, "/", DeterministicBytes(object)));
 }
 
 uint64_t AgentContentHash(const ObjectKey& key, const v1::Object& object) {

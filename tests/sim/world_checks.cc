@@ -21,6 +21,15 @@ std::string Compare(const std::string& who, const Replica& replica, const Record
                       head->at.epoch, "/", head->at.revision);
 }
 
+// Who did what in a revision.
+std::string AuditText(const CommitRequest& request) {
+  std::string text;
+  for (const AuditRow& row : request.audit) {
+    absl::StrAppend(&text, " [", row.actor, " ", row.verb, " ", row.key, "]");
+  }
+  return text;
+}
+
 }  // namespace
 
 std::string World::NotConverged() {
@@ -133,19 +142,6 @@ void World::CheckAnswer(uint32_t cluster, const Person::Request& request) {
                     " was acknowledged at ", request.reply.epoch(), "/", request.reply.revision(),
                     answered == nullptr ? " and is missing" : " and is elsewhere"));
 }
-
-namespace {
-
-// Who did what in a revision.
-std::string AuditText(const CommitRequest& request) {
-  std::string text;
-  for (const AuditRow& row : request.audit) {
-    absl::StrAppend(&text, " [", row.actor, " ", row.verb, " ", row.key, "]");
-  }
-  return text;
-}
-
-}  // namespace
 
 void World::CheckRemovals(const std::string& cluster, const CommitRequest& request) {
   std::set<std::string> pods;
