@@ -17,6 +17,7 @@
 #include "policy/cidr.h"
 #include "policy/labels.h"
 #include "policy/parse.h"
+#include "policy/port_ranges.h"
 #include "policy/rule_set.h"
 #include "policy/selector.h"
 #include "policy/testing/random_cilium.h"
@@ -373,6 +374,15 @@ class RandomSet {
     if (decision.by_rule) {
       ASSERT_EQ(rules->rules().at(entry->rule), decision.rule) << describe();
     }
+    const std::vector<PortRangeVerdict> ranges = PortRangesOf(*rules, rules->ClassOf(ref)).ranges;
+    const auto in_range = [&](const PortRangeVerdict& range) {
+      return range.protocol == protocol && range.first <= connection.port && connection.port <= range.last;
+    };
+    ASSERT_EQ(std::count_if(ranges.begin(), ranges.end(), in_range), 1) << describe();
+    const Decision ranged = DecisionOf(*rules, std::find_if(ranges.begin(), ranges.end(), in_range)->outcome);
+    ASSERT_EQ(ranged.verdict, decision.verdict) << "as ranges\n" << describe();
+    ASSERT_EQ(ranged.by_rule, decision.by_rule) << describe();
+    ASSERT_EQ(ranged.rule, decision.rule) << describe();
     ++(wanted ? allowed_ : denied_);
   }
 
