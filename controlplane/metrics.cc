@@ -49,6 +49,17 @@ constexpr MetricInfo kBatchRequests{"trivium_controlplane_batch_requests",
 constexpr MetricInfo kRequests{"trivium_controlplane_requests_total", "Requests that came over the bus."};
 constexpr MetricInfo kRefused{"trivium_controlplane_requests_refused_total",
                               "Requests that were malformed or not permitted."};
+constexpr MetricInfo kLeaseHeld{"trivium_controlplane_writer_lease_held",
+                                "Whether this process holds the cluster's writer lease, as far as it knows."};
+constexpr MetricInfo kForwardedOut{"trivium_controlplane_forwarded_requests_total",
+                                   "Requests handed to the control plane that holds the lease."};
+constexpr MetricInfo kForwardedIn{"trivium_controlplane_forwarded_in_requests_total",
+                                  "Requests taken from the cluster's other control planes."};
+constexpr MetricInfo kForwardedWaiting{"trivium_controlplane_forwarded_waiting_requests",
+                                       "Requests handed on that are not answered yet."};
+constexpr MetricInfo kTakenBack{
+    "trivium_controlplane_taken_back_requests_total",
+    "Requests handed on and then committed here, since the holder was gone or silent."};
 constexpr MetricInfo kAgents{"trivium_controlplane_agents", "Registered nodes whose agent has reported."};
 constexpr MetricInfo kAgentsSilent{"trivium_controlplane_agents_silent",
                                    "Those of them that have said nothing for 15 s."};
@@ -76,6 +87,13 @@ constexpr MetricInfo kSnapshots{"trivium_controlplane_sync_snapshots_total",
 constexpr MetricInfo kChunks{"trivium_controlplane_sync_chunks_total", "Chunks of snapshots handed out."};
 constexpr MetricInfo kSnapshotsHeld{"trivium_controlplane_snapshots_held",
                                     "Snapshots kept for their readers."};
+
+constexpr MetricInfo kLeasesTaken{"trivium_controlplane_leases_taken_total",
+                                  "Writer leases that this process got and did not have before."};
+constexpr MetricInfo kLeasesLost{"trivium_controlplane_leases_lost_total",
+                                 "Writer leases that this process had and another has now."};
+constexpr MetricInfo kLeaseFailures{"trivium_controlplane_lease_failures_total",
+                                    "Attempts to renew writer leases that SQL did not answer."};
 
 constexpr MetricInfo kSqlConnects{"trivium_sql_connects_total", "Connections to SQL that were made."};
 constexpr MetricInfo kSqlLost{"trivium_sql_lost_connections_total", "Connections to SQL that failed."};
@@ -148,10 +166,21 @@ void CollectAgents(const AgentTable& agents, const ClusterMirror& mirror, int64_
   page->Counter(kReportsMalformed, Number(agents.malformed()), labels);
 }
 
-void CollectService(ClusterService* service, int64_t now_ms, MetricsPage* page) {
+void CollectLease(ClusterService* service, const LeaseKeeper& leases, const MetricLabels& labels,
+                  MetricsPage* page) {
+  const Forwarder& forwarder = service->forwarder();
+  page->Gauge(kLeaseHeld, leases.Holds(service->name()) ? 1 : 0, labels);
+  page->Counter(kForwardedOut, Number(forwarder.counters().sent), labels);
+  page->Counter(kForwardedIn, Number(service->api()->forwarded()), labels);
+  page->Gauge(kForwardedWaiting, Number(forwarder.waiting()), labels);
+  page->Counter(kTakenBack, Number(forwarder.counters().taken_back), labels);
+}
+
+void CollectService(ClusterService* service, const LeaseKeeper& leases, int64_t now_ms, MetricsPage* page) {
   const MetricLabels labels{{"cluster", service->name()}};
   page->Counter(kRequests, Number(service->api()->requests()), labels);
   page->Counter(kRefused, Number(service->api()->refused()), labels);
+  CollectLease(service, leases, labels, page);
   CollectWriter(*service->writer(), service->name(), page);
   CollectAgents(*service->agents(), *service->mirror(), now_ms, labels, page);
 }
@@ -162,7 +191,7 @@ void CollectControlPlane(App* app, int64_t now_ms, MetricsPage* page) {
   page->Gauge(kSqlUp, app->SqlUp() ? 1 : 0);
   CollectLogs(app, page);
   CollectWriter(*app->mesh_writer(), kMeshCluster, page);
-  for (const auto& service : app->clusters()) CollectService(service.get(), now_ms, page);
+  for (const auto& service : app->clusters()) CollectService(service.get(), app->leases(), now_ms, page);
   page->Counter(kPublished, Number(app->publisher()->counters().published));
   page->Counter(kPublishFailed, Number(app->publisher()->counters().failed));
   page->Counter(kBeacons, Number(app->publisher()->counters().beacons));
@@ -173,6 +202,10 @@ void CollectControlPlane(App* app, int64_t now_ms, MetricsPage* page) {
   page->Counter(kSnapshots, Number(sync.snapshots));
   page->Counter(kChunks, Number(sync.chunks));
   page->Gauge(kSnapshotsHeld, Number(app->snapshots().size()));
+  const LeaseKeeper::Counters& leases = app->leases().counters();
+  page->Counter(kLeasesTaken, Number(leases.taken));
+  page->Counter(kLeasesLost, Number(leases.lost));
+  page->Counter(kLeaseFailures, Number(leases.failed));
 }
 
 void CollectSql(const SqlPool::Counters& counters, MetricsPage* page) {

@@ -120,9 +120,10 @@ struct Server {
     TRIVIUM_ASSIGN_OR_RETURN(request.batch, EncodeBatch(request.cluster.name, at.epoch, at.revision + 1,
                                                         at.batch, digest.value(), std::move(encoded)));
     const Batch batch = request.batch;
-    store->Commit(std::move(request), &executor, [](const absl::Status& status) {
-      if (!status.ok()) std::cerr << "commit: " << status << "\n";
-    });
+    store->Commit(std::make_shared<const CommitRequest>(std::move(request)), &executor,
+                  [](const absl::Status& status) {
+                    if (!status.ok()) std::cerr << "commit: " << status << "\n";
+                  });
     entry->follower->OnBatch(batch);
     return bus->Publish(subjects::Feed(batch.cluster), batch.envelope);
   }

@@ -199,7 +199,7 @@ class Generator {
   }
 
   absl::StatusOr<nlohmann::json> Run(const LoadRow& row) {
-    TRIVIUM_RETURN_IF_ERROR(Connect(row.rate < kSendTogetherFrom));
+    TRIVIUM_RETURN_IF_ERROR(Connect(row.rate / options_.together < kSendTogetherFrom));
     sent_.clear();
     failed_ = skipped_ = 0;
     first_error_.clear();
@@ -209,8 +209,8 @@ class Generator {
     const double agents_before = CpuSeconds(agent_pids_);
     const int64_t start = NowNs() + 1'000'000;
     const int64_t end = start + static_cast<int64_t>(row.seconds * 1e9);
-    // The profile's requests write a change each, but for one in 200.
-    const double between = 1e9 / row.rate;
+    // The profile's changes are one each, but for one in 200.
+    const double between = 1e9 / row.rate * options_.together;
     uint64_t number = 0;
     int64_t told = start;
     while (true) {
@@ -223,7 +223,7 @@ class Generator {
           ++skipped_;
           continue;
         }
-        TRIVIUM_RETURN_IF_ERROR(Send(cluster, due, clusters_[cluster].profile->Next()));
+        TRIVIUM_RETURN_IF_ERROR(Send(cluster, due, clusters_[cluster].profile->Next(options_.together)));
       }
       if (due >= end && now >= end) break;
       Settle(answers_.Take(std::min(due, end)));

@@ -24,6 +24,7 @@ struct LoadOptions {
   int endpoints = 1000;               // of each
   int identities = 100;
   int policies = 20;
+  int together = 1;  // changes of endpoints in one request
   uint64_t seed = 1;
   std::vector<int> control_plane_pids;  // whose CPU time and memory count
   std::vector<LoadRow> rows;

@@ -107,6 +107,7 @@ int Main(int argc, char** argv) {
   load_command->add_option("--endpoints", load.endpoints)->capture_default_str();
   load_command->add_option("--identities", load.identities)->capture_default_str();
   load_command->add_option("--policies", load.policies)->capture_default_str();
+  load_command->add_option("--together", load.together)->capture_default_str()->check(CLI::Range(1, 400));
   load_command->add_option("--seed", load.seed)->capture_default_str();
   load_command->add_option("--control-plane-pid", load.control_plane_pids);
   load_command->add_option("--row", rows, "name:changes a second:seconds")->required();

@@ -152,28 +152,51 @@ Profile::Draws Profile::DrawChange() {
   return full && !standing_.empty() ? Draws::kRemove : Draws::kAdd;
 }
 
-Profile::Operation Profile::Next() {
-  if (Draw(1000) < 5) return Policy(static_cast<int>(Draw(static_cast<uint64_t>(options_.policies))));
+Profile::Operation Profile::Next(int changes) {
+  if (Draw(1000) < 5 * static_cast<uint64_t>(changes)) {
+    return Policy(static_cast<int>(Draw(static_cast<uint64_t>(options_.policies))));
+  }
   Operation operation;
-  operation.verb = "add-endpoint";
-  switch (DrawChange()) {
-    case Draws::kFreshIdentity:
-      operation.changes = 2;  // the identity and its first endpoint
-      Add(options_.identities + fresh_identities_++, operation.request.mutable_add_endpoint(), &operation);
-      break;
-    case Draws::kRelabel:
-      Relabel(operation.request.mutable_add_endpoint(), &operation);
-      break;
-    case Draws::kRemove:
-      operation.verb = "remove-endpoint";
-      Remove(operation.request.mutable_remove_endpoint(), &operation);
-      break;
-    case Draws::kAdd:
-      Add(DrawIdentity(), operation.request.mutable_add_endpoint(), &operation);
-      break;
+  if (changes == 1) {
+    One(&operation);
+  } else {
+    operation.verb = "change-endpoints";
+    operation.changes = 0;
+    v1::ChangeEndpointsRequest* many = operation.request.mutable_change_endpoints();
+    for (int i = 0; i < changes; ++i) operation.changes += One(&operation, many);
   }
   operation.request.set_request_id(Bytes16());
   return operation;
+}
+
+void Profile::One(Operation* operation) {
+  v1::ChangeEndpointsRequest one;
+  operation->changes = One(operation, &one);
+  if (one.remove().empty()) {
+    operation->verb = "add-endpoint";
+    operation->request.mutable_add_endpoint()->Swap(one.mutable_add(0));
+  } else {
+    operation->verb = "remove-endpoint";
+    operation->request.mutable_remove_endpoint()->Swap(one.mutable_remove(0));
+  }
+}
+
+int Profile::One(Operation* operation, v1::ChangeEndpointsRequest* request) {
+  switch (DrawChange()) {
+    case Draws::kFreshIdentity:
+      Add(options_.identities + fresh_identities_++, request->add_add(), operation);
+      return 2;  // the identity and its first endpoint
+    case Draws::kRelabel:
+      Relabel(request->add_add(), operation);
+      break;
+    case Draws::kRemove:
+      Remove(request->add_remove(), operation);
+      break;
+    case Draws::kAdd:
+      Add(DrawIdentity(), request->add_add(), operation);
+      break;
+  }
+  return 1;
 }
 
 void Profile::Done(const Operation& operation, bool ok) {

@@ -45,8 +45,8 @@ class Profile {
   // One of the missing ones.
   Operation Populate();
 
-  // The next change, as a request of its own. Endpoints in flight are left alone.
-  Operation Next();
+  // The next request: of so many changes, or one changed policy. Endpoints in flight are left alone.
+  Operation Next(int changes);
   // Its answer has come.
   void Done(const Operation& operation, bool ok);
 
@@ -70,6 +70,9 @@ class Profile {
   void Remove(v1::RemoveEndpointRequest* remove, Operation* operation);
   void Relabel(v1::AddEndpointRequest* add, Operation* operation);
   Operation Policy(int number);
+  // Adds one endpoint's change as a request of its own, or to one of many; how many changes it writes.
+  void One(Operation* operation);
+  int One(Operation* operation, v1::ChangeEndpointsRequest* request);
   // What the next change of an endpoint is.
   enum class Draws { kAdd, kFreshIdentity, kRemove, kRelabel };
   Draws DrawChange();

@@ -28,6 +28,7 @@ bool IsWrite(const v1::Request& request) {
     case v1::Request::kRegisterNode:
     case v1::Request::kAddEndpoint:
     case v1::Request::kRemoveEndpoint:
+    case v1::Request::kChangeEndpoints:
       return true;
     default:
       return false;
@@ -51,6 +52,7 @@ bool MayAsk(const std::string& role, const v1::Request& request) {
       return role == "node";
     case v1::Request::kAddEndpoint:
     case v1::Request::kRemoveEndpoint:
+    case v1::Request::kChangeEndpoints:
       return role == "ctl" || role == "node";
     case v1::Request::kApply:
     case v1::Request::kDelete:

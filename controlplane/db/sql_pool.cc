@@ -33,8 +33,11 @@ void Shuffle(std::vector<SqlHost>* hosts, Random* random) {
 }  // namespace
 
 SqlPool::SqlPool(Options options, Random* random)
-    : options_(std::move(options)), random_(random), wake_fd_(OpenWakeFd()) {
-  for (int i = 0; i < options_.threads; ++i) threads_.emplace_back([this] { Work(); });
+    : options_(std::move(options)),
+      random_(random),
+      wake_fd_(OpenWakeFd()),
+      called_(static_cast<size_t>(options_.threads), 0) {
+  for (size_t i = 0; i < called_.size(); ++i) threads_.emplace_back([this, i] { Work(i); });
 }
 
 SqlPool::~SqlPool() {
@@ -57,6 +60,10 @@ void SqlPool::Run(absl::Duration limit, Job job, Finish finish) {
     absl::MutexLock lock(&mutex_);
     if (tasks_.size() < options_.queue) {
       tasks_.push_back({RealClock()->Monotonic() + limit, std::move(job), std::move(finish)});
+      if (!idle_.empty()) {
+        called_[idle_.back()] = 1;
+        idle_.pop_back();
+      }
       return;
     }
   }
@@ -107,18 +114,28 @@ bool SqlPool::Pause(absl::Duration pause) {
   return !mutex_.AwaitWithTimeout(absl::Condition(&closing_), pause);
 }
 
-void SqlPool::Work() {
+std::optional<SqlPool::Task> SqlPool::Take(size_t self) {
+  absl::MutexLock lock(&mutex_);
+  auto called = [this, self]()
+                    ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return closing_ || called_[self] != 0; };
+  // One that was called may find that another thread, just done, has taken the job.
+  while (tasks_.empty() && !closing_) {
+    idle_.push_back(self);
+    mutex_.Await(absl::Condition(&called));
+    called_[self] = 0;
+  }
+  if (closing_) return std::nullopt;
+  Task task = std::move(tasks_.front());
+  tasks_.pop_front();
+  return task;
+}
+
+void SqlPool::Work(size_t self) {
   std::unique_ptr<Connection> connection;
   while (true) {
-    Task task;
-    {
-      absl::MutexLock lock(&mutex_);
-      auto ready = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return closing_ || !tasks_.empty(); };
-      mutex_.Await(absl::Condition(&ready));
-      if (closing_) return;
-      task = std::move(tasks_.front());
-      tasks_.pop_front();
-    }
+    std::optional<Task> taken = Take(self);
+    if (!taken.has_value()) return;
+    Task& task = *taken;
     if (RealClock()->Monotonic() >= task.deadline) {
       task.finish(absl::UnavailableError("no SQL connection was free in time"));
       continue;

@@ -10,6 +10,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -68,7 +69,9 @@ class SqlPool {
     Finish finish;
   };
 
-  void Work();
+  void Work(size_t self);
+  // The next job, or none if the pool closes.
+  std::optional<Task> Take(size_t self);
   absl::Status RunOnce(std::unique_ptr<Connection>* connection, Job& job);
   absl::StatusOr<std::unique_ptr<Connection>> Connect();
   std::vector<SqlHost> HostsInOrder();
@@ -81,6 +84,10 @@ class SqlPool {
 
   mutable absl::Mutex mutex_;
   std::deque<Task> tasks_ ABSL_GUARDED_BY(mutex_);
+  // Threads that wait. The last one to become idle is called first: what it and its server's process last
+  // used is still in their caches.
+  std::vector<size_t> idle_ ABSL_GUARDED_BY(mutex_);
+  std::vector<char> called_ ABSL_GUARDED_BY(mutex_);
   bool closing_ ABSL_GUARDED_BY(mutex_) = false;
 
   std::atomic<uint64_t> retries_{0};

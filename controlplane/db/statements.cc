@@ -33,19 +33,15 @@ VALUES ($1::INT2, $2::INT8,
         $4::INT8, $3::UUID, $5::UUID, $6::INT4, $7::INT8, $8::BYTEA)
 )"};
 
-const Statement kReleaseIdentityRefs = {"release_identity_refs", R"(
-UPDATE identities SET refs = identities.refs - d.n, refs_changed_at = now()
-  FROM (SELECT e.identity, count(*) AS n FROM endpoints AS e
-         WHERE e.home = $1::INT2 AND e.cluster_id = $2::INT8 AND e.uid = ANY($3::UUID[])
-         GROUP BY e.identity) AS d
- WHERE identities.home = $1::INT2 AND identities.cluster_id = $2::INT8 AND identities.id = d.identity
-)"};
-
-const Statement kAddIdentityRefs = {"add_identity_refs", R"(
+// Before the endpoints' own rows change: what they refer to now is less by one each, what they will, more.
+const Statement kMoveIdentityRefs = {"move_identity_refs", R"(
 UPDATE identities SET refs = identities.refs + d.n, refs_changed_at = now()
-  FROM (SELECT e.identity, count(*) AS n FROM endpoints AS e
-         WHERE e.home = $1::INT2 AND e.cluster_id = $2::INT8 AND e.uid = ANY($3::UUID[])
-         GROUP BY e.identity) AS d
+  FROM (SELECT t.identity, sum(t.n)::INT8 AS n
+          FROM (SELECT e.identity, -1 AS n FROM endpoints AS e
+                 WHERE e.home = $1::INT2 AND e.cluster_id = $2::INT8 AND e.uid = ANY($3::UUID[])
+                UNION ALL
+                SELECT u.identity, 1 AS n FROM unnest($4::INT8[]) AS u(identity)) AS t
+         GROUP BY t.identity HAVING sum(t.n) <> 0) AS d
  WHERE identities.home = $1::INT2 AND identities.cluster_id = $2::INT8 AND identities.id = d.identity
 )"};
 
@@ -77,15 +73,17 @@ SELECT COALESCE(p.epoch, 0), COALESCE(p.enforced, 0), w.name, n.name
  ORDER BY COALESCE(p.epoch, 0), COALESCE(p.enforced, 0), w.name, n.name LIMIT 1
 )"};
 
-const Statement kReleaseAddresses = {"release_addresses", R"(
-DELETE FROM addresses WHERE home = $1::INT2 AND cluster_id = $2::INT8 AND endpoint = ANY($3::UUID[])
-)"};
-
 const Statement kClaimAddresses = {"claim_addresses", R"(
 INSERT INTO addresses (home, cluster_id, revision, space, ip, endpoint)
 SELECT $1::INT2, $2::INT8, $3::INT8, u.space, u.ip, u.endpoint
   FROM unnest($4::INT8[], $5::INET[], $6::UUID[]) AS u(space, ip, endpoint)
 ON CONFLICT (home, cluster_id, space, ip) DO UPDATE SET revision = excluded.revision, endpoint = excluded.endpoint
+)"};
+
+// What these endpoints had and have not just claimed again.
+const Statement kReleaseAddresses = {"release_addresses", R"(
+DELETE FROM addresses
+ WHERE home = $1::INT2 AND cluster_id = $2::INT8 AND endpoint = ANY($3::UUID[]) AND revision <> $4::INT8
 )"};
 
 const Statement kInsertRequests = {"insert_requests", R"(
@@ -301,6 +299,11 @@ INSERT INTO schema_works_with (number, works_with) VALUES ($1::INT8, $2::INT8)
 ON CONFLICT (number) DO UPDATE SET works_with = excluded.works_with
 )"};
 
+const char kAnalyze[] =
+    "ANALYZE endpoints, addresses, identities, requests, change_log, audit, policies, nodes, namespaces, "
+    "backends, "
+    "services";
+
 const std::vector<const Statement*>& OfMigrations() {
   static const auto* const all = new std::vector<const Statement*>{
       &kCreateSchemaMigrations, &kCreateSchemaLock,      &kInsertSchemaLock,
@@ -317,8 +320,7 @@ const std::vector<const Statement*>& All() {
       &kReadHeads,
       &kAdvanceHead,
       &kInsertLog,
-      &kReleaseIdentityRefs,
-      &kAddIdentityRefs,
+      &kMoveIdentityRefs,
       &kRetireIdentities,
       &kReviveIdentities,
       &kReadRetiredIdentities,

@@ -25,12 +25,11 @@ extern const Statement kAdvanceHead;
 // The second: its revision is NULL, and everything aborts, if the first did not find the head where it was
 // expected.
 extern const Statement kInsertLog;
-// Before and after the endpoints $3 change.
-extern const Statement kReleaseIdentityRefs;
-extern const Statement kAddIdentityRefs;
-// The addresses that the endpoints $3 still own; those that others took over stay.
-extern const Statement kReleaseAddresses;
+// Before the endpoints $3 change, and refer to the identities $4 (one for each that stays).
+extern const Statement kMoveIdentityRefs;
 extern const Statement kClaimAddresses;
+// The addresses that the endpoints $3 still own and have not claimed in revision $4.
+extern const Statement kReleaseAddresses;
 // Before the identities $3 are deleted at epoch $4 and revision $5: their numbers stay taken.
 extern const Statement kRetireIdentities;
 // The identities $3 are there (again).
@@ -125,6 +124,9 @@ extern const Statement kReleaseSchemaLock;
 extern const Statement kReadSchemaMigrations;
 extern const Statement kRecordSchemaMigration;
 extern const Statement kRecordWorksWith;
+
+// Of PostgreSQL alone, unprepared (store/table_statistics.h); CockroachDB looks at its tables by itself.
+extern const char kAnalyze[];
 
 // What each connection of the store prepares: all of the above but the migrator's.
 const std::vector<const Statement*>& All();

@@ -57,7 +57,7 @@ class EndpointEffects {
   absl::Status Add(const std::string& uid, const v1::Change& change) {
     touched_.Add(uid);
     if (change.op() == v1::Change::DELETE) return absl::OkStatus();
-    kept_.Add(uid);
+    identities_.AddInt(change.object().endpoint().identity());
     for (const v1::EndpointAddress& address : change.object().endpoint().addresses()) {
       const absl::StatusOr<std::string> ip = InetText(address.ip());
       if (!ip.ok()) return Annotate(ip.status(), absl::StrCat("endpoint ", uid));
@@ -65,12 +65,13 @@ class EndpointEffects {
     }
     return absl::OkStatus();
   }
-  void Before(const ClusterRef& cluster, Pipeline* pipeline) const {
+  // Before the endpoints' rows change, after the identities' have.
+  void MoveRefs(const ClusterRef& cluster, Pipeline* pipeline) const {
     if (touched_.size() == 0) return;
-    pipeline->Add(sql::kReleaseIdentityRefs, ClusterParams(cluster).Array(touched_));
-    pipeline->Add(sql::kReleaseAddresses, ClusterParams(cluster).Array(touched_));
+    pipeline->Add(sql::kMoveIdentityRefs, ClusterParams(cluster).Array(touched_).Array(identities_));
   }
-  void After(const ClusterRef& cluster, uint64_t revision, Pipeline* pipeline) const {
+  void MoveAddresses(const ClusterRef& cluster, uint64_t revision, Pipeline* pipeline) const {
+    if (touched_.size() == 0) return;
     if (!owners_.empty()) {
       ArrayText spaces;
       ArrayText ips;
@@ -84,14 +85,29 @@ class EndpointEffects {
           sql::kClaimAddresses,
           ClusterParams(cluster).Int(static_cast<int64_t>(revision)).Array(spaces).Array(ips).Array(uids));
     }
-    if (kept_.size() > 0) pipeline->Add(sql::kAddIdentityRefs, ClusterParams(cluster).Array(kept_));
+    pipeline->Add(sql::kReleaseAddresses,
+                  ClusterParams(cluster).Array(touched_).Int(static_cast<int64_t>(revision)));
   }
 
  private:
   ArrayText touched_;
-  ArrayText kept_;
+  ArrayText identities_;  // of those that stay
   std::map<std::pair<uint32_t, std::string>, std::string> owners_;
 };
+
+void AddDeletes(const ClusterRef& cluster, v1::Kind kind, const ObjectRows& rows, Pipeline* pipeline) {
+  if (!rows.has_deletes()) return;
+  Params params = ClusterParams(cluster);
+  rows.AppendDeletes(&params);
+  pipeline->Add(*FindObjectTable(kind)->erase, std::move(params));
+}
+
+void AddUpserts(const CommitRequest& request, v1::Kind kind, const ObjectRows& rows, Pipeline* pipeline) {
+  if (!rows.has_upserts()) return;
+  Params params = ClusterParams(request.cluster).Int(static_cast<int64_t>(request.batch.revision));
+  rows.AppendUpserts(&params);
+  pipeline->Add(*FindObjectTable(kind)->upsert, std::move(params));
+}
 
 absl::Status AddObjects(const CommitRequest& request, Pipeline* pipeline) {
   absl::flat_hash_map<ObjectKey, const std::string*> manifests;
@@ -128,7 +144,6 @@ absl::Status AddObjects(const CommitRequest& request, Pipeline* pipeline) {
   }
 
   const ClusterRef& cluster = request.cluster;
-  effects.Before(cluster, pipeline);
   if (retired.size() > 0) {
     pipeline->Add(sql::kRetireIdentities, ClusterParams(cluster)
                                               .Array(retired)
@@ -136,23 +151,19 @@ absl::Status AddObjects(const CommitRequest& request, Pipeline* pipeline) {
                                               .Int(static_cast<int64_t>(request.batch.revision)));
   }
   if (revived.size() > 0) pipeline->Add(sql::kReviveIdentities, ClusterParams(cluster).Array(revived));
-  for (const auto& [kind, of_kind] : rows) {
-    if (!of_kind.has_deletes()) continue;
-    Params params = ClusterParams(cluster);
-    of_kind.AppendDeletes(&params);
-    pipeline->Add(*FindObjectTable(kind)->erase, std::move(params));
+  if (const auto identities = rows.find(v1::KIND_IDENTITY); identities != rows.end()) {
+    AddDeletes(cluster, v1::KIND_IDENTITY, identities->second, pipeline);
+    AddUpserts(request, v1::KIND_IDENTITY, identities->second, pipeline);
+    rows.erase(identities);
   }
+  effects.MoveRefs(cluster, pipeline);
+  for (const auto& [kind, of_kind] : rows) AddDeletes(cluster, kind, of_kind, pipeline);
   if (deleted_nodes.size() > 0) {
     pipeline->Add(sql::kDeleteAgents, ClusterParams(cluster).Array(deleted_nodes));
     pipeline->Add(sql::kDeleteAgentPositions, ClusterParams(cluster).Array(deleted_nodes));
   }
-  for (const auto& [kind, of_kind] : rows) {
-    if (!of_kind.has_upserts()) continue;
-    Params params = ClusterParams(cluster).Int(static_cast<int64_t>(request.batch.revision));
-    of_kind.AppendUpserts(&params);
-    pipeline->Add(*FindObjectTable(kind)->upsert, std::move(params));
-  }
-  effects.After(cluster, request.batch.revision, pipeline);
+  for (const auto& [kind, of_kind] : rows) AddUpserts(request, kind, of_kind, pipeline);
+  effects.MoveAddresses(cluster, request.batch.revision, pipeline);
   return absl::OkStatus();
 }
 

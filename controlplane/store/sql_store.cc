@@ -1,5 +1,7 @@
 #include "controlplane/store/sql_store.h"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <functional>
 #include <limits>
@@ -151,20 +153,39 @@ void SqlStore::ReadHeads(uint32_t home, Executor* executor, Callback<std::vector
       });
 }
 
-void SqlStore::Commit(CommitRequest request, Executor* executor, Done done) {
+void SqlStore::Commit(std::shared_ptr<const CommitRequest> request, Executor* executor, Done done) {
   const std::string what =
-      absl::StrCat("committing revision ", request.batch.revision, " of ", request.cluster.name);
+      absl::StrCat("committing revision ", request->batch.revision, " of ", request->cluster.name);
   // Texts of thousands of values are made on the pool's thread, once.
-  auto shared = std::make_shared<std::pair<CommitRequest, absl::StatusOr<Pipeline>>>(
-      std::move(request), absl::UnknownError("not planned yet"));
+  auto pipeline = std::make_shared<absl::StatusOr<Pipeline>>(absl::UnknownError("not planned yet"));
   RunDone(
       what, executor,
-      [shared, planned = false](Connection& connection) mutable -> absl::Status {
-        if (!std::exchange(planned, true)) shared->second = PlanCommit(shared->first);
-        TRIVIUM_RETURN_IF_ERROR(shared->second.status());
-        return CommitOnce(connection, shared->first, *shared->second);
+      [this, request = std::move(request), pipeline,
+       planned = false](Connection& connection) mutable -> absl::Status {
+        if (!std::exchange(planned, true)) *pipeline = PlanCommit(*request);
+        TRIVIUM_RETURN_IF_ERROR(pipeline->status());
+        TRIVIUM_RETURN_IF_ERROR(CommitOnce(connection, *request, **pipeline));
+        if (!connection.is_cockroach()) Analyze(static_cast<size_t>(request->batch.changes.changes_size()));
+        return absl::OkStatus();
       },
       std::move(done));
+}
+
+void SqlStore::Analyze(size_t changes) {
+  {
+    absl::MutexLock lock(&statistics_mutex_);
+    if (!statistics_.Due(changes)) return;
+  }
+  pool_->Run(
+      options_.deadline,
+      [](Connection& connection) {
+        if (connection.is_cockroach()) return absl::OkStatus();
+        return connection.Run(Pipeline().AddText(sql::kAnalyze)).status();
+      },
+      [](const absl::Status& status) {
+        if (!status.ok())
+          spdlog::warn("sql: the tables' statistics stay old error=\"{}\"", std::string(status.message()));
+      });
 }
 
 void SqlStore::ReadLog(const ClusterRef& cluster, uint64_t after, size_t limit, size_t max_bytes,

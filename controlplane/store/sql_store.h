@@ -18,6 +18,7 @@
 #include "absl/time/time.h"
 #include "controlplane/db/sql_pool.h"
 #include "controlplane/store/store.h"
+#include "controlplane/store/table_statistics.h"
 
 namespace trivium {
 
@@ -45,7 +46,7 @@ class SqlStore final : public Store {
   void OpenCluster(const ClusterRef& cluster, Executor* executor, Callback<StoredHead> done) override;
   void ReadHead(const ClusterRef& cluster, Executor* executor, Callback<StoredHead> done) override;
   void ReadHeads(uint32_t home, Executor* executor, Callback<std::vector<v1::Head>> done) override;
-  void Commit(CommitRequest request, Executor* executor, Done done) override;
+  void Commit(std::shared_ptr<const CommitRequest> request, Executor* executor, Done done) override;
   void ReadLog(const ClusterRef& cluster, uint64_t after, size_t limit, size_t max_bytes, Executor* executor,
                Callback<std::vector<LogRow>> done) override;
   void ReadSnapshot(const ClusterRef& cluster, Executor* executor, Callback<v1::Snapshot> done) override;
@@ -83,7 +84,12 @@ class SqlStore final : public Store {
     absl::flat_hash_set<uint32_t> homes ABSL_GUARDED_BY(mutex);
   };
 
+  // Asks PostgreSQL to look at its tables if so many more changes call for it.
+  void Analyze(size_t changes);
+
   const Options options_;
+  absl::Mutex statistics_mutex_;
+  TableStatistics statistics_ ABSL_GUARDED_BY(statistics_mutex_);
   const std::shared_ptr<HeadReads> head_reads_ = std::make_shared<HeadReads>();
   std::unique_ptr<SqlPool> pool_;
   Alive alive_;

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -140,7 +141,7 @@ class Store {
   virtual void ReadHeads(uint32_t home, Executor* executor, Callback<std::vector<v1::Head>> done) = 0;
 
   // OK once committed. kAborted: another batch took the place; re-read the log and plan again.
-  virtual void Commit(CommitRequest request, Executor* executor, Done done) = 0;
+  virtual void Commit(std::shared_ptr<const CommitRequest> request, Executor* executor, Done done) = 0;
 
   // Rows with revision > after, ascending, up to `limit` rows or `max_bytes`, whichever comes first (at least
   // one row if there is any). kOutOfRange if `after` < log_floor.

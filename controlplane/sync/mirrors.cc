@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/strip.h"
@@ -86,6 +87,7 @@ void Mirrors::OnFeed(const Message& message) {
     spdlog::warn("malformed heads bytes={}", message.payload.size());
     return;
   }
+  if (IsEcho(message)) return;
   const absl::StatusOr<Batch> batch = DecodeBatch(message.payload);
   if (!batch.ok() || message.subject != subjects::Feed(batch->cluster)) {
     ++malformed_;
@@ -95,6 +97,18 @@ void Mirrors::OnFeed(const Message& message) {
   }
   // A cluster that the mesh's log has not named yet: its beacon brings it once it is.
   if (Entry* entry = Find(batch->cluster)) entry->follower->OnBatch(*batch);
+}
+
+// What this process has just committed and published comes back to it: known byte for byte.
+bool Mirrors::IsEcho(const Message& message) {
+  absl::string_view cluster = message.subject;
+  if (!absl::ConsumePrefix(&cluster, subjects::Feed(""))) return false;
+  Entry* const entry = Find(std::string(cluster));
+  if (entry == nullptr) return false;
+  const auto& tail = entry->mirror->tail();
+  const size_t looked_at = std::min(tail.size(), kEchoes);
+  return std::any_of(tail.end() - static_cast<std::ptrdiff_t>(looked_at), tail.end(),
+                     [&](const ClusterMirror::TailEntry& held) { return held.envelope == message.payload; });
 }
 
 void Mirrors::OnHeads(const v1::Heads& heads) {

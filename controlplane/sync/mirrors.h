@@ -61,7 +61,10 @@ class Mirrors {
  private:
   static constexpr int kLeaveToOthers = 6;  // findings; with the follower's pauses between them, some seconds
 
+  static constexpr size_t kEchoes = 8;  // of the latest batches of a log
+
   Entry* Add(const ClusterRef& ref, bool with_index);
+  bool IsEcho(const Message& message);
   // Mirrors the clusters that the mesh's log names.
   void AddNewClusters();
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/container/btree_set.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/string_view.h"
 #include "controlplane/writer/retired_numbers.h"
@@ -16,7 +17,7 @@ namespace trivium {
 
 class ClusterIndex {
  public:
-  using Keys = std::set<std::string>;
+  using Keys = absl::btree_set<std::string>;
 
   // Accounts for one object that changes; null: it did not, or does not, exist.
   void Replace(const v1::Object* before, const v1::Object* after);

@@ -32,7 +32,7 @@ TEST_F(DraftTest, ARefusedRequestLeavesNoTraceInTheIndex) {
     bad.mutable_add_endpoint()->add_ips(MakeIp("10.1.1.6"));
     ASSERT_TRUE(planner_.Plan(Add(3, "shop", "c", "n1", "10.1.1.6"), NodeCaller("n1"), draft).ok());
     EXPECT_THAT(planner_.Plan(bad, NodeCaller("n1"), draft),
-                Refuses(absl::StatusCode::kAlreadyExists, "10.1.1.6"));
+                Refuses(absl::StatusCode::kAborted, "10.1.1.6"));
     EXPECT_EQ(draft->index().EndpointByName("shop", "a"), EndpointKey(Id128{0xe0, 1}));
     EXPECT_EQ(draft->index().EndpointByAddress(3, MakeIp("10.1.1.5")), EndpointKey(Id128{0xe0, 1}));
   });

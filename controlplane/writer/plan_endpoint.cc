@@ -171,10 +171,15 @@ absl::Status ResolveOwners(const PlanContext& context, const v1::AddEndpointRequ
     const v1::Object* object = draft->Find(v1::KIND_ENDPOINT, owner);
     if (object == nullptr) return absl::InternalError(absl::StrCat("endpoint ", owner, " is not there"));
     const v1::Endpoint& ep = object->endpoint();
-    return absl::AlreadyExistsError(absl::StrCat("address ", AddressText(ip), " belongs to endpoint ",
-                                                 ep.namespace_(), "/", ep.name(), " (uid ", owner,
-                                                 ") on node ", draft->index().NodeByNumber(ep.node()),
-                                                 ": remove that one first or choose another address"));
+    const std::string whose =
+        absl::StrCat("address ", AddressText(ip), " belongs to endpoint ", ep.namespace_(), "/", ep.name(),
+                     " (uid ", owner, ") on node ", draft->index().NodeByNumber(ep.node()));
+    // A node's agent never has two pods of one address: it has not told of the other one's removal yet, or a
+    // restored backup has brought that one back. It will, and asks again.
+    if (ep.node() == node.number() && context.caller.principal.role == "node") {
+      return absl::AbortedError(absl::StrCat(whose, ", which has to remove it first"));
+    }
+    return absl::AlreadyExistsError(absl::StrCat(whose, ": remove that one first or choose another address"));
   }
   return absl::OkStatus();
 }
@@ -275,6 +280,24 @@ absl::StatusOr<Planned> PlanRemoveEndpoint(const PlanContext& context,
   }
   context.draft->Delete(ObjectKey{v1::KIND_ENDPOINT, key});
   return Planned();
+}
+
+absl::StatusOr<Planned> PlanChangeEndpoints(const PlanContext& context,
+                                            const v1::ChangeEndpointsRequest& request) {
+  if (request.add().empty() && request.remove().empty()) {
+    return absl::InvalidArgumentError("neither an endpoint to add nor one to remove: want at least one");
+  }
+  for (int i = 0; i < request.remove_size(); ++i) {
+    const absl::Status removed = PlanRemoveEndpoint(context, request.remove(i)).status();
+    if (!removed.ok()) return Annotate(removed, absl::StrCat("remove[", i, "]"));
+  }
+  Planned planned;
+  for (int i = 0; i < request.add_size(); ++i) {
+    absl::StatusOr<Planned> added = PlanAddEndpoint(context, request.add(i));
+    if (!added.ok()) return Annotate(added.status(), absl::StrCat("add[", i, "]"));
+    *planned.reply.mutable_change_endpoints()->add_added() = std::move(*added->reply.mutable_add_endpoint());
+  }
+  return planned;
 }
 
 absl::Status ReidentifyNamespace(const PlanContext& context, const v1::Namespace& ns, size_t changes) {

@@ -16,6 +16,10 @@ absl::StatusOr<Planned> PlanAddEndpoint(const PlanContext& context, const v1::Ad
 absl::StatusOr<Planned> PlanRemoveEndpoint(const PlanContext& context,
                                            const v1::RemoveEndpointRequest& request);
 
+// All of it or nothing; an error names the item.
+absl::StatusOr<Planned> PlanChangeEndpoints(const PlanContext& context,
+                                            const v1::ChangeEndpointsRequest& request);
+
 // How many changes the pieces hold in which a namespace's endpoints move to new identities, so that others'
 // changes fit beside them.
 inline constexpr size_t kMovesInOnePiece = 200;

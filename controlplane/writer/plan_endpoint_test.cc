@@ -81,8 +81,11 @@ TEST_F(PlanEndpointTest, APodMadeAnewReplacesItsOldSelf) {
 
 TEST_F(PlanEndpointTest, AnAddressHasOneOwner) {
   ASSERT_TRUE(AddOn1(Add(1, "shop", "web-1", "n1", "10.1.1.5")).ok());
-  EXPECT_THAT(AddOn1(Add(2, "shop", "web-2", "n1", "10.1.1.5")),
+  EXPECT_THAT(Do(Add(2, "shop", "web-2", "n1", "10.1.1.5"), Ctl()),
               Refuses(StatusCode::kAlreadyExists, "address 10.1.1.5 belongs to endpoint shop/web-1"));
+  // Its own node is told to come again: it has not told of a removal yet.
+  EXPECT_THAT(AddOn1(Add(2, "shop", "web-2", "n1", "10.1.1.5")),
+              Refuses(StatusCode::kAborted, "on node n1, which has to remove it first"));
   ASSERT_TRUE(Do(Remove(1, "n1"), NodeCaller("n1")).ok());
   EXPECT_TRUE(AddOn1(Add(2, "shop", "web-2", "n1", "10.1.1.5")).ok());
 }
@@ -101,6 +104,31 @@ TEST_F(PlanEndpointTest, ANodeTakesNothingFromAnother) {
   // An operator may move it.
   ASSERT_TRUE(Do(Add(2, "shop", "db-0", "n1", "10.1.1.5"), Ctl()).ok());
   EXPECT_EQ(FindEndpoint(1), nullptr);
+}
+
+TEST_F(PlanEndpointTest, ManyAtOnceAreAllOrNothing) {
+  ASSERT_TRUE(AddOn1(Add(1, "shop", "web-1", "n1", "10.1.1.5")).ok());
+  v1::Request many;
+  *many.mutable_change_endpoints()->add_remove() = Remove(1, "n1").remove_endpoint();
+  *many.mutable_change_endpoints()->add_add() = Add(2, "shop", "web-2", "n1", "10.1.1.5").add_endpoint();
+  *many.mutable_change_endpoints()->add_add() = Add(3, "shop", "db", "n1", "10.1.1.6", "db").add_endpoint();
+  // Removals come first, so that an address may pass on; each addition has its answer.
+  const absl::StatusOr<Planned> planned = Do(many, NodeCaller("n1"));
+  ASSERT_TRUE(planned.ok()) << planned.status();
+  ASSERT_EQ(planned->reply.change_endpoints().added_size(), 2);
+  EXPECT_EQ(planned->reply.change_endpoints().added(0).identity().id(), FindEndpoint(2)->identity());
+  EXPECT_EQ(planned->reply.change_endpoints().added(1).identity().id(), FindEndpoint(3)->identity());
+  EXPECT_EQ(FindEndpoint(1), nullptr);
+
+  v1::Request wrong;
+  *wrong.mutable_change_endpoints()->add_remove() = Remove(2, "n1").remove_endpoint();
+  *wrong.mutable_change_endpoints()->add_add() = Add(4, "shop", "x", "n1", "10.1.2.5").add_endpoint();
+  EXPECT_THAT(Do(wrong, NodeCaller("n1")), Refuses(StatusCode::kInvalidArgument, "add[0]: "));
+  EXPECT_NE(FindEndpoint(2), nullptr) << "nothing of a refused request is done";
+  wrong.mutable_change_endpoints()->clear_add();
+  EXPECT_THAT(Do(wrong, NodeCaller("n2")), Refuses(StatusCode::kPermissionDenied, "remove[0]: "));
+  wrong.mutable_change_endpoints()->clear_remove();
+  EXPECT_THAT(Do(wrong, NodeCaller("n1")), Refuses(StatusCode::kInvalidArgument, "want at least one"));
 }
 
 TEST_F(PlanEndpointTest, AddressesLieWhereTheyBelong) {

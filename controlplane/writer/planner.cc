@@ -26,6 +26,8 @@ absl::StatusOr<Planned> Planner::Plan(const v1::Request& request, const Caller& 
         return PlanAddEndpoint(context, request.add_endpoint());
       case v1::Request::kRemoveEndpoint:
         return PlanRemoveEndpoint(context, request.remove_endpoint());
+      case v1::Request::kChangeEndpoints:
+        return PlanChangeEndpoints(context, request.change_endpoints());
       default:
         return absl::InvalidArgumentError("this request writes nothing");
     }

@@ -39,9 +39,9 @@ struct Writer::Flight {
   std::vector<Member> members;
   std::vector<std::pair<ObjectKey, std::string>> manifests;
   std::vector<AuditRow> audit;
-  CommitRequest request;  // for a commit
-  absl::Duration began;   // monotonic: its first attempt
-  bool repeated = false;  // an earlier attempt may have been committed
+  std::shared_ptr<const CommitRequest> request;  // for a commit
+  absl::Duration began;                          // monotonic: its first attempt
+  bool repeated = false;                         // an earlier attempt may have been committed
 };
 
 Writer::Writer(ClusterMirror* mirror, Follower* follower, Store* store, Executor* executor, Clock* clock,
@@ -144,23 +144,23 @@ void Writer::Pump() {
   while (!queue_.empty()) {
     auto flight = std::make_shared<Flight>();
     flight->planned_at = mirror_->position();
-    bool commit = false;
     absl::Status encoded;
     {
       Draft draft(&mirror_->mirror(), mirror_->index(), mirror_->position().revision + 1);
       PlanQueue(&draft, flight.get());
-      commit = !draft.empty();
-      if (commit) encoded = Encode(draft, flight.get());
+      if (flight->members.empty()) continue;
+      flight->began = clock_->Monotonic();
+      if (draft.empty()) return Verify(std::move(flight));
+      encoded = Encode(draft, flight.get());
+      if (encoded.ok()) {
+        if (options_.between_commits != nullptr) {
+          const absl::Duration between = options_.between_commits();
+          next_commit_ = std::max(next_commit_, clock_->Monotonic() - kBurst * between) + between;
+        }
+        return Commit(std::move(flight));  // the draft is taken apart while the transaction is on its way
+      }
     }
-    if (flight->members.empty()) continue;
-    if (!encoded.ok()) return Refuse(flight, encoded);
-    flight->began = clock_->Monotonic();
-    if (!commit) return Verify(std::move(flight));
-    if (options_.between_commits != nullptr) {
-      const absl::Duration between = options_.between_commits();
-      next_commit_ = std::max(next_commit_, clock_->Monotonic() - kBurst * between) + between;
-    }
-    return Commit(std::move(flight));
+    return Refuse(flight, encoded);
   }
   busy_ = false;
   if (draining_ && looking_up_ == 0 && on_drained_) std::exchange(on_drained_, nullptr)();
@@ -223,7 +223,7 @@ bool Writer::PlanJob(const JobPtr& job, Draft* draft, Flight* flight) {
 }
 
 absl::Status Writer::Encode(const Draft& draft, Flight* flight) {
-  CommitRequest& request = flight->request;
+  CommitRequest request;
   const Position& at = flight->planned_at;
   request.cluster = mirror_->ref();
   request.expected.epoch = at.epoch;
@@ -250,12 +250,13 @@ absl::Status Writer::Encode(const Draft& draft, Flight* flight) {
     request.requests.push_back(
         RequestRow{member.job->write.request_id, member.job->write.actor, member.reply.SerializeAsString()});
   }
+  flight->request = std::make_shared<const CommitRequest>(std::move(request));
   return absl::OkStatus();
 }
 
 void Writer::Commit(std::shared_ptr<Flight> flight) {
-  CommitRequest copy = flight->request;  // the very same again, should the outcome stay unknown
-  store_->Commit(std::move(copy), executor_,
+  // The very same again, should the outcome stay unknown.
+  store_->Commit(flight->request, executor_,
                  [this, alive = alive_.Watch(), flight](const absl::Status& status) {
                    if (!alive.expired()) OnCommitted(flight, status);
                  });
@@ -274,7 +275,7 @@ void Writer::OnCommitted(const std::shared_ptr<Flight>& flight, const absl::Stat
   }
   if (!status.ok()) return Refuse(flight, status);
 
-  const Batch& batch = flight->request.batch;
+  const Batch& batch = flight->request->batch;
   ++counters_.commits;
   counters_.changes += static_cast<uint64_t>(batch.changes.changes_size());
   counters_.commit_seconds.Add(absl::ToDoubleSeconds(clock_->Monotonic() - flight->began));
@@ -285,13 +286,14 @@ void Writer::OnCommitted(const std::shared_ptr<Flight>& flight, const absl::Stat
   const Replica::Outcome outcome = mirror_->Apply(batch);
   const bool in_step = outcome == Replica::Outcome::kApplied || outcome == Replica::Outcome::kIgnored;
   on_commit_(batch);
-  for (const Member& member : flight->members) {
-    if (member.changes && !member.job->write.request_id.IsZero()) {
-      memory_.Remember(member.job->write.request_id, member.job->write.actor,
-                       member.reply.SerializeAsString());
-    }
-    AnswerJob(member.job, member.reply);
+  for (const RequestRow& row : flight->request->requests) {
+    memory_.Remember(row.request_id, row.actor, row.result);
   }
+  // What waits goes on its way first: its transaction and these answers need not wait for each other.
+  const bool next_first = in_step && !draining_ && !queue_.empty();
+  if (next_first) BecomeIdle();
+  for (const Member& member : flight->members) AnswerJob(member.job, member.reply);
+  if (next_first) return;
   if (in_step) return BecomeIdle();
   spdlog::error("the mirror does not take its own batch cluster={} revision={} outcome={}", batch.cluster,
                 batch.revision, static_cast<int>(outcome));

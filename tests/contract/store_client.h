@@ -37,7 +37,8 @@ class StoreClient {
     return Await<std::vector<v1::Head>>([&](auto done) { store_->ReadHeads(home, &executor_, done); });
   }
   absl::Status Commit(const CommitRequest& request) {
-    return AwaitDone([&](auto done) { store_->Commit(request, &executor_, done); });
+    return AwaitDone(
+        [&](auto done) { store_->Commit(std::make_shared<const CommitRequest>(request), &executor_, done); });
   }
   absl::StatusOr<std::vector<LogRow>> ReadLog(const ClusterRef& c, uint64_t after, size_t limit = 1000,
                                               size_t max_bytes = 1 << 30) {

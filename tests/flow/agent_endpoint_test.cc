@@ -250,6 +250,26 @@ TEST_F(AgentEndpoint, IsRegisteredAgainIfTheControlPlaneLostIt) {
   EXPECT_THAT(world_.Audit(), IsEmpty());
 }
 
+// A restored database has a pod again whose address another one of the node has by now.
+TEST_F(AgentEndpoint, WaitsUntilThePodThatHadItsAddressIsRemovedAgain) {
+  ASSERT_EQ(world_.AddPod(1, "db", "db", "10.1.1.10").code(), 0u);
+  const uint64_t backup = world_.aws.revision();
+  ASSERT_EQ(world_.DelPod("db").code(), 0u);
+  ASSERT_EQ(world_.AddPod(2, "cart", "cart", "10.1.1.10").code(), 0u);
+  world_.Kill();
+  world_.aws.Restore(backup);
+  ASSERT_TRUE(world_.Start().ok());
+  // Asked again before the agent has heard that the first one is back.
+  EXPECT_EQ(world_.AddPod(2, "cart", "cart", "10.1.1.10").code(), 0u);
+  world_.Run(absl::Seconds(10));
+  world_.Settle();
+  EXPECT_EQ(world_.aws.mirror().Find(v1::KIND_ENDPOINT, EndpointKey(Uid(1))), nullptr);
+  EXPECT_NE(world_.aws.mirror().Find(v1::KIND_ENDPOINT, EndpointKey(Uid(2))), nullptr);
+  EXPECT_TRUE(world_.devices.devices().at("lxccart").up);
+  EXPECT_EQ(In("10.1.1.10", "10.2.1.1", 80), MapVerdict::kAllow);
+  EXPECT_THAT(world_.Audit(), IsEmpty());
+}
+
 // A registration that came late, a removal that a restored database has forgotten.
 TEST_F(AgentEndpoint, WhatTheLogAloneHasIsRemovedThere) {
   ASSERT_EQ(world_.AddPod(1, "db", "db", "10.1.1.10").code(), 0u);

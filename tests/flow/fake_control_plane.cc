@@ -222,6 +222,15 @@ v1::Reply FakeControlPlane::AddEndpoint(const v1::AddEndpointRequest& request) {
     reply.set_message(node == nullptr ? "no such node" : "no such namespace");
     return reply;
   }
+  for (const auto& [key, stored] : mirror().All(v1::KIND_ENDPOINT)) {
+    const v1::Endpoint& other = stored.object->endpoint();
+    for (const std::string& ip : request.ips()) {
+      if (other.meta().uid() == request.uid() || other.addresses(0).ip() != ip) continue;
+      reply.set_code(static_cast<uint32_t>(absl::StatusCode::kAborted));
+      reply.set_message("the address belongs to another endpoint of the node");
+      return reply;
+    }
+  }
   policy::PodLabels pod;
   pod.cluster = cluster_;
   pod.ns = request.namespace_();

@@ -206,7 +206,7 @@ class Bench:
     def load(self):
         argv = ["--events", self.events, *self.agent_flags(), "--seed", self.args.seed,
                 "--endpoints", self.args.endpoints, "--identities", self.args.identities,
-                "--policies", self.args.policies]
+                "--policies", self.args.policies, "--together", self.args.together]
         for process in self.control_planes:
             argv += ["--control-plane-pid", process.pid]
         for name in self.clusters:
@@ -231,7 +231,7 @@ class Bench:
         clusters = "1 cluster" if len(self.clusters) == 1 else f"{len(self.clusters)} clusters"
         agents = "1 agent" if self.args.agents == 1 else f"{self.args.agents} agents"
         far = f", {self.args.regions} regions {self.args.far:g} ms apart" if self.args.far else ""
-        return f"{clusters}, {agents}{far}, {rate:g}/s, single"
+        return f"{clusters}, {agents}{far}, {rate:g}/s, {'single' if self.args.together == 1 else f'{self.args.together} together'}"
 
     def bytes_per_change(self, detail_of_row):
         """Of the messages that went out between the row's revisions."""
@@ -313,6 +313,8 @@ def parse():
     parser.add_argument("--identities", type=int, default=100, help="of each cluster (default 100)")
     parser.add_argument("--policies", type=int, default=20, help="of each cluster (default 20)")
     parser.add_argument("--pods", type=int, default=10, help="local pods of each agent, at most 14 (default 10)")
+    parser.add_argument("--together", type=int, default=1, metavar="N",
+                        help="changes of endpoints that go in one request, as a watcher sends them (default 1)")
     parser.add_argument("--seed", type=int, default=1, help="of the load; one seed, one course (default 1)")
     parser.add_argument("--json", metavar="FILE", help="writes the rows there, too")
     parser.add_argument("--quick", action="store_true", help="two short rows and few endpoints: does it run at all?")

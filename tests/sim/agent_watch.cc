@@ -1,7 +1,6 @@
 #include "tests/sim/agent_watch.h"
 
 #include <algorithm>
-#include <set>
 
 #include "absl/strings/str_cat.h"
 #include "bpf/abi/types.h"
@@ -12,7 +11,6 @@ namespace trivium::sim {
 namespace {
 
 constexpr size_t kMaxSince = 200;
-constexpr size_t kMaxMixes = 3000;
 constexpr int kLately = 8;  // revisions
 constexpr uint16_t kPorts[] = {80, 443, 5432, 5500};
 
@@ -95,27 +93,26 @@ std::vector<const Vector*> AgentWatch::States(const Vector* now) const {
   return states;
 }
 
-// While writes fail, one cluster's state may stay behind while the others' go on; and an endpoint whose new
-// rule set cannot be written keeps its last one, which judges the identities that there are by then.
+bool AgentWatch::Enforced(const std::string& ip) const {
+  if (site_->app() == nullptr) return false;
+  return std::any_of(cni_->pods().begin(), cni_->pods().end(), [&](const LocalPod& pod) {
+    return pod.ip == ip && site_->app()->pipeline().View(pod.uid).enforced;
+  });
+}
+
+// While writes fail, who an address leads to may stay behind; and an endpoint whose new rule set cannot be
+// written keeps an older one, which judges the identities that there are by then. One that is enforced has
+// the rule set of the last flush, or of the one under way.
 bool AgentWatch::MixMayAllow(const Flow& flow, const Vector* now) {
-  const std::vector<const Vector*> states = States(now);
-  std::vector<Vector> mixes(1);
-  for (size_t log = 0; log < base_.size(); ++log) {
-    std::set<const Record*> records;
-    for (const Vector* each : states) records.insert((*each)[log]);
-    std::vector<Vector> more;
-    for (const Vector& mix : mixes) {
-      for (const Record* record : records) {
-        more.push_back(mix);
-        more.back()[log] = record;
-      }
-    }
-    mixes = std::move(more);
-    if (mixes.size() > kMaxMixes) return true;
+  const std::vector<const Vector*> remotes = States(now);
+  std::vector<const Vector*> policies = remotes;
+  if (Enforced(flow.local)) {
+    policies.assign(1, since_.empty() ? &base_ : &since_.back());
+    if (now != nullptr) policies.push_back(now);
   }
-  return std::any_of(mixes.begin(), mixes.end(), [&](const Vector& mix) {
-    return std::any_of(states.begin(), states.end(), [&](const Vector* others) {
-      return (verdicts_.Of(mix, flow, cni_->pods(), others) & kMayAllow) != 0;
+  return std::any_of(policies.begin(), policies.end(), [&](const Vector* policy) {
+    return std::any_of(remotes.begin(), remotes.end(), [&](const Vector* remote) {
+      return (verdicts_.Of(*policy, flow, cni_->pods(), remote) & kMayAllow) != 0;
     });
   });
 }

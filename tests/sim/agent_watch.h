@@ -37,6 +37,7 @@ class AgentWatch {
   std::string Check(const Flow& flow, const Vector* now);
   // What the maps may stand for: when they were last whole, since then, and `now` if it is given.
   std::vector<const Vector*> States(const Vector* now) const;
+  bool Enforced(const std::string& ip) const;
   bool MixMayAllow(const Flow& flow, const Vector* now);
   bool Passes(const std::string& ip, const Vector* now);
   bool NewEpoch(const Vector* now) const;

@@ -96,7 +96,7 @@ class MortalStore final : public Store {
   void ReadHeads(uint32_t home, Executor* executor, Callback<std::vector<v1::Head>> done) override {
     if (Query()) store_->ReadHeads(home, executor, std::move(done));
   }
-  void Commit(CommitRequest request, Executor* executor, Done done) override {
+  void Commit(std::shared_ptr<const CommitRequest> request, Executor* executor, Done done) override {
     if (!life_->Effect(Point::kCrashAtCommit)) return;
     if (forget_commit_ != nullptr && forget_commit_()) {
       return executor->Post([done = std::move(done)]() mutable { done(absl::OkStatus()); });

@@ -260,11 +260,10 @@ void FakeStore::ReadHeads(uint32_t home, Executor* executor, Callback<std::vecto
       std::move(done));
 }
 
-void FakeStore::Commit(CommitRequest request, Executor* executor, Done done) {
+void FakeStore::Commit(std::shared_ptr<const CommitRequest> shared, Executor* executor, Done done) {
   const CommitFault fault = faults_->NextCommit();
-  const ClusterRef cluster = request.cluster;
-  const absl::Status sound = CheckRequest(request);
-  auto shared = std::make_shared<const CommitRequest>(std::move(request));
+  const ClusterRef cluster = shared->cluster;
+  const absl::Status sound = CheckRequest(*shared);
   auto commit = [shared, clock = clock_, db = database_.get()](FakeDatabase::Rows& rows) -> absl::Status {
     TRIVIUM_ASSIGN_OR_RETURN(ClusterRows * found, Find(shared->cluster, &rows));
     const Id128 before = found->head.last_batch;

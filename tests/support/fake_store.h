@@ -141,7 +141,7 @@ class FakeStore final : public Store {
   void OpenCluster(const ClusterRef& cluster, Executor* executor, Callback<StoredHead> done) override;
   void ReadHead(const ClusterRef& cluster, Executor* executor, Callback<StoredHead> done) override;
   void ReadHeads(uint32_t home, Executor* executor, Callback<std::vector<v1::Head>> done) override;
-  void Commit(CommitRequest request, Executor* executor, Done done) override;
+  void Commit(std::shared_ptr<const CommitRequest> request, Executor* executor, Done done) override;
   void ReadLog(const ClusterRef& cluster, uint64_t after, size_t limit, size_t max_bytes, Executor* executor,
                Callback<std::vector<LogRow>> done) override;
   void ReadSnapshot(const ClusterRef& cluster, Executor* executor, Callback<v1::Snapshot> done) override;
