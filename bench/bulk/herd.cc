@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
 #include "base/executor.h"
 #include "base/status.h"
 #include "bench/kernel_map.h"
@@ -108,6 +109,20 @@ double At(std::vector<double> times, double share) {
   return times.empty() ? 0 : times[static_cast<size_t>(share * static_cast<double>(times.size() - 1))];
 }
 
+// A bus connects by itself, in its own time.
+absl::StatusOr<std::unique_ptr<NatsBus>> Connect(const NatsOptions& options) {
+  static auto* const executor = new LoopExecutor("connecting");  // buses tell it of their state to their end
+  TRIVIUM_ASSIGN_OR_RETURN(std::unique_ptr<NatsBus> bus, NatsBus::Create(options));
+  auto connected = std::make_shared<absl::Notification>();
+  bus->WatchState(executor, [connected](Bus::State state) {
+    if (state == Bus::State::kConnected && !connected->HasBeenNotified()) connected->Notify();
+  });
+  if (!connected->WaitForNotificationWithTimeout(absl::Seconds(20))) {
+    return absl::DeadlineExceededError("no connection to the NATS server in 20 s");
+  }
+  return bus;
+}
+
 // Adds an endpoint, or removes it again, on a node that nobody else plays.
 class LiveChanges {
  public:
@@ -116,14 +131,15 @@ class LiveChanges {
     NatsOptions options;
     options.servers = {world->nats()};
     options.principal = live->principal_;
-    TRIVIUM_ASSIGN_OR_RETURN(live->bus_, NatsBus::Create(options));
-    TRIVIUM_RETURN_IF_ERROR(live->bus_->Flush(absl::Seconds(5)));
+    TRIVIUM_ASSIGN_OR_RETURN(live->bus_, Connect(options));
     TRIVIUM_ASSIGN_OR_RETURN(KernelMap map, KernelMap::OpenPinned(absl::StrCat(
                                                 world->pin_root(), "/v", TRIVIUM_ABI_VERSION, "/vector")));
     live->vector_.emplace(std::move(map));
     v1::Request request;
     v1::Node* node = request.mutable_register_node()->mutable_node();
     node->set_name("probe");
+    node->set_boot_id("bench");
+    node->set_protocol_version(1);
     node->add_addresses(std::string("\xac\x1e\x00\x02", 4));
     *node->add_pod_cidrs() = world->ProbeCidr();
     TRIVIUM_RETURN_IF_ERROR(live->Call("register-node", std::move(request)).status());
@@ -199,10 +215,9 @@ absl::Status BeHerd(const HerdOptions& options) {
     nats.servers = {options.nats};
     nats.principal = Principal{ClusterName(2), "node", absl::StrCat("herd-", i)}.ToString();
     nats.write_deadline = absl::Seconds(10);
-    TRIVIUM_ASSIGN_OR_RETURN(std::unique_ptr<NatsBus> bus, NatsBus::Create(nats));
+    TRIVIUM_ASSIGN_OR_RETURN(std::unique_ptr<NatsBus> bus, Connect(nats));
     buses.push_back(std::move(bus));
   }
-  for (const auto& bus : buses) TRIVIUM_RETURN_IF_ERROR(bus->Flush(absl::Seconds(20)));
   Tally tally;
   std::vector<std::unique_ptr<HerdAgent>> agents;
   for (int i = 0; i < options.agents; ++i) {

@@ -12,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "base/log.h"
 #include "base/status.h"
 #include "bench/bulk/herd.h"
 #include "bench/bulk/world.h"
@@ -196,7 +197,9 @@ int Main(int argc, char** argv) {
 
   signal(SIGPIPE, SIG_IGN);
   Report report;
-  absl::Status status = flock->parsed() ? BeHerd(herd) : EnterOwnNetwork("172.31.0.1/16");
+  // To standard error: what is measured goes to standard output.
+  absl::Status status = InitLogging("bulk", "warn");
+  if (status.ok()) status = flock->parsed() ? BeHerd(herd) : EnterOwnNetwork("172.31.0.1/16");
   if (status.ok() && time->parsed()) status = Bootstrap(build, argv[0], bootstrap, &report);
   if (status.ok() && memory->parsed() && !skip_small) status = MeasureSmall(build, small, &report);
   if (status.ok() && memory->parsed() && !skip_large) status = MeasurePerEndpoint(build, large, &report);

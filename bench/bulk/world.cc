@@ -48,13 +48,17 @@ absl::StatusOr<std::unique_ptr<BulkWorld>> BulkWorld::Start(const std::string& b
   TRIVIUM_RETURN_IF_ERROR(world->server_->ReadLine().status());  // "ready"
   const std::string& folder = world->folder_.path();
   const std::string pods = FreeAddress(options, 4);
+  // Every endpoint and every address of a node, and some room: a full map is refused, and the agent never
+  // current.
+  const uint64_t entries = uint64_t{options.clusters} * (options.endpoints + 2 * options.nodes) * 21 / 20;
   world->config_ = world->folder_.Write(
       "agent.yaml",
       absl::StrCat("cluster: ", ClusterName(1), "\ncluster_id: 1\nnode: bench\naddress_space: 0\n",
                    "underlay: {device: up0, addresses: [172.31.0.1]}\npod_cidrs: [", Text(pods),
-                   "/30]\ninner_addresses: [", Text(pods), "]\nstate_dir: ", folder, "/state\nsocket: ",
-                   folder, "/agent.sock\npin_root: /sys/fs/bpf/trivium-bench-", ::getpid(),
-                   "\nmaps: {ipcache: 1048576}\nnats: {servers: [\"nats://127.0.0.1:", world->link_->port(),
+                   "/30]\ninner_addresses: [", Text(pods), "]\nstate_dir: ", folder,
+                   "/state\nsocket: ", folder, "/agent.sock\npin_root: /sys/fs/bpf/trivium-bench-",
+                   ::getpid(), "\nmaps: {ipcache: ", std::max<uint64_t>(entries, 1 << 20),
+                   "}\nnats: {servers: [\"nats://127.0.0.1:", world->link_->port(),
                    "\"]}\nlog_level: info\n"));
   TRIVIUM_ASSIGN_OR_RETURN(MemoryGroup memory, MemoryGroup::Make(absl::StrCat("trivium-bench-", ::getpid())));
   world->memory_.emplace(std::move(memory));
