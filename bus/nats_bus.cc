@@ -66,7 +66,8 @@ class NatsBus::Core final : public NatsLink::Observer, public std::enable_shared
     }
   }
 
-  absl::Status Send(absl::string_view subject, const std::string& reply_to, absl::string_view payload) {
+  absl::Status Send(absl::string_view subject, const std::string& reply_to, absl::string_view payload,
+                    const NatsLink::Headers& headers = {}) {
     if (!IsLiteralSubject(subject)) {
       return absl::InvalidArgumentError(absl::StrCat("\"", subject, "\" is not a subject to publish to"));
     }
@@ -76,7 +77,7 @@ class NatsBus::Core final : public NatsLink::Observer, public std::enable_shared
       if (state_ == State::kConnected) link = link_;
     }
     if (link == nullptr) return absl::UnavailableError("not connected to a NATS server");
-    return link->Publish(std::string(subject), reply_to, payload);
+    return link->Publish(std::string(subject), reply_to, payload, headers);
   }
 
   absl::Status Subscribe(const std::string& subject, const std::string& queue, Executor* executor,
@@ -98,8 +99,8 @@ class NatsBus::Core final : public NatsLink::Observer, public std::enable_shared
     return absl::OkStatus();
   }
 
-  void Request(const std::string& subject, const std::string& payload, absl::Duration timeout,
-               Executor* executor, ReplyHandler on_reply) {
+  void Request(const std::string& subject, const NatsLink::Headers& headers, const std::string& payload,
+               absl::Duration timeout, Executor* executor, ReplyHandler on_reply) {
     uint64_t id = 0;
     {
       const std::lock_guard<std::mutex> lock(mutex_);
@@ -120,7 +121,7 @@ class NatsBus::Core final : public NatsLink::Observer, public std::enable_shared
       }
       it->second.timer = timer;
     }
-    const absl::Status sent = Send(subject, absl::StrCat(inbox_, ".", id), payload);
+    const absl::Status sent = Send(subject, absl::StrCat(inbox_, ".", id), payload, headers);
     if (!sent.ok()) Complete(id, sent);
   }
 
@@ -309,7 +310,13 @@ absl::Status NatsBus::Subscribe(const std::string& subject, const std::string& q
 }
 void NatsBus::Request(const std::string& subject, std::string payload, absl::Duration timeout,
                       Executor* executor, ReplyHandler on_reply) {
-  core_->Request(subject, payload, timeout, executor, std::move(on_reply));
+  core_->Request(subject, {}, payload, timeout, executor, std::move(on_reply));
+}
+void NatsBus::RequestWithHeaders(const std::string& subject,
+                                 const std::vector<std::pair<std::string, std::string>>& headers,
+                                 std::string payload, absl::Duration timeout, Executor* executor,
+                                 ReplyHandler on_reply) {
+  core_->Request(subject, headers, payload, timeout, executor, std::move(on_reply));
 }
 absl::Status NatsBus::Flush(absl::Duration timeout) { return core_->Flush(timeout); }
 void NatsBus::FlushAsync(absl::Duration timeout, Executor* executor,

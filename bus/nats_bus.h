@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -60,6 +61,11 @@ class NatsBus final : public Bus {
                          Handler handler) override;
   void Request(const std::string& subject, std::string payload, absl::Duration timeout, Executor* executor,
                ReplyHandler on_reply) override;
+  // The same with headers, each a name and a text without line breaks.
+  void RequestWithHeaders(const std::string& subject,
+                          const std::vector<std::pair<std::string, std::string>>& headers,
+                          std::string payload, absl::Duration timeout, Executor* executor,
+                          ReplyHandler on_reply);
   absl::Status Flush(absl::Duration timeout) override;
   void FlushAsync(absl::Duration timeout, Executor* executor,
                   absl::AnyInvocable<void(absl::Status)> done) override;

@@ -87,6 +87,19 @@ void OnAsyncError(natsConnection*, natsSubscription*, natsStatus status, void* c
   if (const auto link = Links().Find(closure)) link->OnError(status);
 }
 
+natsStatus PublishWithHeaders(natsConnection* nats, const std::string& subject, const std::string& reply_to,
+                              const char* data, int size, const NatsLink::Headers& headers) {
+  natsMsg* message = nullptr;
+  natsStatus s =
+      natsMsg_Create(&message, subject.c_str(), reply_to.empty() ? nullptr : reply_to.c_str(), data, size);
+  for (const auto& [name, value] : headers) {
+    if (s == NATS_OK) s = natsMsgHeader_Set(message, name.c_str(), value.c_str());
+  }
+  if (s == NATS_OK) s = natsConnection_PublishMsg(nats, message);
+  natsMsg_Destroy(message);
+  return s;
+}
+
 struct OptionsDeleter {
   void operator()(natsOptions* options) const { natsOptions_Destroy(options); }
 };
@@ -276,14 +289,19 @@ std::shared_ptr<NatsLink::Connection> NatsLink::connection() {
 }
 
 absl::Status NatsLink::Publish(const std::string& subject, const std::string& reply_to,
-                               absl::string_view payload) {
+                               absl::string_view payload, const Headers& headers) {
   const std::shared_ptr<Connection> connection = this->connection();
   if (connection == nullptr) return absl::UnavailableError("not connected to a NATS server");
   const int size = static_cast<int>(std::min<size_t>(payload.size(), INT32_MAX));
-  const natsStatus s = reply_to.empty()
-                           ? natsConnection_Publish(connection->nats, subject.c_str(), payload.data(), size)
-                           : natsConnection_PublishRequest(connection->nats, subject.c_str(),
-                                                           reply_to.c_str(), payload.data(), size);
+  natsStatus s = NATS_OK;
+  if (!headers.empty()) {
+    s = PublishWithHeaders(connection->nats, subject, reply_to, payload.data(), size, headers);
+  } else if (reply_to.empty()) {
+    s = natsConnection_Publish(connection->nats, subject.c_str(), payload.data(), size);
+  } else {
+    s = natsConnection_PublishRequest(connection->nats, subject.c_str(), reply_to.c_str(), payload.data(),
+                                      size);
+  }
   if (s == NATS_MAX_PAYLOAD) {
     return absl::InvalidArgumentError(absl::StrCat("a message of ", payload.size(), " bytes to ", subject,
                                                    "; the server takes at most ",

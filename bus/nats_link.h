@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -43,8 +44,10 @@ class NatsLink : public std::enable_shared_from_this<NatsLink> {
                                          std::vector<Wanted> wanted);
   ~NatsLink();
 
+  using Headers = std::vector<std::pair<std::string, std::string>>;
   // Thread-safe. `reply_to` may be empty.
-  absl::Status Publish(const std::string& subject, const std::string& reply_to, absl::string_view payload);
+  absl::Status Publish(const std::string& subject, const std::string& reply_to, absl::string_view payload,
+                       const Headers& headers);
   void Subscribe(Wanted wanted);
   absl::Status Flush(absl::Duration timeout);
 

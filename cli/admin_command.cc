@@ -61,6 +61,8 @@ void AddAdminCommand(CLI::App* app, Session* session) {
       "Begin a new epoch of --cluster's history: every mirror takes a snapshot (docs/epochs.md)");
   bump->add_option("--reason", options->reason, "Why: kept for the audit")->type_name("TEXT")->required();
   bump->add_flag("--yes", options->yes, "Do not ask");
+  bump->footer(
+      "Example:\n  triviumctl admin bump-epoch --cluster gcp-euw2 --reason \"restored from a backup\"");
   bump->callback(
       [session, options] { session->run = [session, options] { return BumpEpoch(session, *options); }; });
 }

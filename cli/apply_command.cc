@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "cli/commands.h"
+#include "cli/dry_run.h"
 #include "cli/exit_code.h"
 #include "cli/kinds.h"
 #include "cli/manifests.h"
@@ -17,7 +18,7 @@ namespace {
 struct Options {
   std::vector<std::string> files;
   bool recursive = false;
-  bool dry_run = false;
+  DryRun dry_run;
   bool wait = false;
   std::string ns;
 };
@@ -27,12 +28,13 @@ void PrintItems(Session* session, const v1::ApplyResult& result, bool dry_run) {
     const auto kind = FindKind(item.kind());
     *session->out << (kind.ok() ? (*kind)->resource : item.kind()) << "/" << item.name() << " "
                   << (item.action() == "unchanged" ? item.action() : session->style.Good(item.action()))
-                  << (dry_run ? " (dry run)" : "") << "\n";
+                  << (dry_run ? " (server dry run)" : "") << "\n";
   }
   session->out->flush();
 }
 
 absl::StatusOr<int> Apply(Session* session, const Options& options) {
+  TRIVIUM_ASSIGN_OR_RETURN(const bool dry_run, options.dry_run.Asked());
   TRIVIUM_ASSIGN_OR_RETURN(const Context context, session->ChosenContext());
   TRIVIUM_ASSIGN_OR_RETURN(const absl::Duration timeout, session->Timeout());
   TRIVIUM_ASSIGN_OR_RETURN(const std::vector<ManifestFile> files,
@@ -48,20 +50,20 @@ absl::StatusOr<int> Apply(Session* session, const Options& options) {
   for (size_t i = 0; i < pieces.size(); ++i) {
     v1::Request request;
     *request.mutable_apply() = std::move(pieces[i]);
-    request.mutable_apply()->set_dry_run(options.dry_run);
+    request.mutable_apply()->set_dry_run(dry_run);
     absl::StatusOr<v1::Reply> reply = connection->client().Call(std::move(request), timeout);
     if (!reply.ok() && i > 0) {
       return Annotate(reply.status(), absl::StrCat("piece ", i + 1, " of ", pieces.size(),
                                                    " (what is printed above has been applied)"));
     }
     if (!reply.ok()) return reply.status();
-    PrintItems(session, reply->apply(), options.dry_run);
+    PrintItems(session, reply->apply(), dry_run);
     if (reply->revision() != 0) {
       epoch = reply->epoch();
       revision = reply->revision();
     }
   }
-  if (!options.wait || options.dry_run) return kExitOk;
+  if (!options.wait || dry_run) return kExitOk;
   return WaitEnforced(session, &connection->client(), epoch, revision, timeout);
 }
 
@@ -77,11 +79,16 @@ void AddApplyCommand(CLI::App* app, Session* session) {
       ->expected(1)
       ->take_all();
   command->add_flag("-R,--recursive", options->recursive, "Folders with all that is below them");
-  command->add_flag("--dry-run", options->dry_run, "Say what would change, change nothing");
+  options->dry_run.AddTo(command);
   command->add_flag(
       "--wait", options->wait,
       "Return when every node of the cluster enforces it, or name those that do not after --timeout");
   command->add_option("-n,--namespace", options->ns, "For manifests without one")->type_name("NAME");
+  command->footer(
+      "Examples:\n"
+      "  triviumctl apply -f web.yaml --wait --timeout 1m\n"
+      "  triviumctl apply -R -f policies/ --dry-run=server\n"
+      "  cat web.yaml | triviumctl apply -n shop -f -");
   command->callback(
       [session, options] { session->run = [session, options] { return Apply(session, *options); }; });
 }

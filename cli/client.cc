@@ -34,6 +34,10 @@ absl::StatusOr<std::string> VerbOf(const v1::Request& request) {
       return "trace";
     case v1::Request::kBumpEpoch:
       return "bump-epoch";
+    case v1::Request::kRefreshReachability:
+      return "refresh-reachability";
+    case v1::Request::kPolicyDiff:
+      return "policy-diff";
     default:
       return absl::InternalError("not a verb of the command line");
   }
@@ -67,8 +71,9 @@ absl::StatusOr<v1::Reply> Client::Call(v1::Request request, absl::Duration timeo
   Backoff backoff(absl::Milliseconds(50), absl::Seconds(1), random_);
   while (true) {
     const absl::Duration left = end - clock_->Monotonic();
-    // A wait is meant to take long: it is not cut into attempts.
-    const absl::Duration attempt = request.has_wait() ? left : std::min(left, kAttempt);
+    // What is meant to take long is not cut into attempts.
+    const bool patient = request.has_wait() || request.has_policy_diff();
+    const absl::Duration attempt = patient ? left : std::min(left, kAttempt);
     request.set_deadline_ms(
         static_cast<uint32_t>(absl::ToInt64Milliseconds(std::max(attempt, absl::Milliseconds(1)))));
     absl::StatusOr<v1::Reply> reply = Attempt(subject, request.SerializeAsString(), attempt + kAnswerGrace);

@@ -1,12 +1,16 @@
 #include "cli/config.h"
 
 #include <utility>
+#include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "base/files.h"
 #include "base/status.h"
 #include "base/yaml_section.h"
+#include "cli/text.h"
 #include "schema/subjects.h"
 
 namespace trivium::cli {
@@ -82,6 +86,40 @@ absl::StatusOr<Context> PickContext(const Config& config, absl::string_view name
       absl::StrCat("no context ",
                    name.empty() ? absl::StrCat("for cluster '", cluster, "'") : absl::StrCat("'", name, "'"),
                    " in ", config.path, "; there are: ", ContextNames(config)));
+}
+
+std::string WithCurrentContext(absl::string_view text, absl::string_view name) {
+  const std::string line = absl::StrCat("current_context: ", name);
+  std::vector<std::string> lines = absl::StrSplit(text, '\n');
+  for (std::string& each : lines) {
+    if (!absl::StartsWith(each, "current_context:")) continue;
+    const size_t comment = each.find(" #");
+    each = comment == std::string::npos ? line : absl::StrCat(line, each.substr(comment));
+    return absl::StrJoin(lines, "\n");
+  }
+  // After what may have to stand first: comments and the document's mark.
+  size_t at = 0;
+  while (at < lines.size() && (absl::StartsWith(lines[at], "#") || absl::StartsWith(lines[at], "---"))) ++at;
+  lines.insert(lines.begin() + static_cast<std::ptrdiff_t>(at), line);
+  return absl::StrJoin(lines, "\n");
+}
+
+Json ConfigJson(const Config& config) {
+  Json json = {{"current_context", config.current_context}, {"contexts", Json::array()}};
+  for (const Context& context : config.contexts) {
+    Json servers = Json::array();
+    for (const std::string& url : context.nats.servers) servers.push_back(WithoutPassword(url));
+    json["contexts"].push_back({{"name", context.name},
+                                {"cluster", context.cluster},
+                                {"principal", context.principal},
+                                {"namespace", context.ns},
+                                {"nats",
+                                 {{"servers", servers},
+                                  {"ca", context.nats.ca},
+                                  {"cert", context.nats.cert},
+                                  {"key", context.nats.key}}}});
+  }
+  return json;
 }
 
 }  // namespace trivium::cli

@@ -16,6 +16,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "cli/object_json.h"
 
 namespace trivium::cli {
 
@@ -47,5 +48,11 @@ absl::StatusOr<Config> LoadConfig(const std::string& path);
 // The context called `name`; with an empty name that of `cluster`; with both empty the current one (or the
 // only one). kNotFound lists what there is.
 absl::StatusOr<Context> PickContext(const Config& config, absl::string_view name, absl::string_view cluster);
+
+// The file's text with another current_context, all else as it stands.
+std::string WithCurrentContext(absl::string_view text, absl::string_view name);
+
+// As ParseConfig read it, for people: URLs without their passwords.
+Json ConfigJson(const Config& config);
 
 }  // namespace trivium::cli

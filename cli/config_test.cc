@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "cli/kinds.h"
+#include "cli/text.h"
 
 namespace trivium::cli {
 namespace {
@@ -107,9 +108,23 @@ TEST(KindsTest, TakesEverySpellingKubectlTakes) {
       EXPECT_EQ((*kind)->namespaced, std::string(name) == "CiliumNetworkPolicy") << word;
     }
   }
-  EXPECT_THAT(std::string(FindKind("pods").status().message()),
-              HasSubstr("unknown kind 'pods'; there are: "));
+  EXPECT_THAT(std::string(FindKind("deployments").status().message()),
+              HasSubstr("unknown kind 'deployments'; there are: "));
   EXPECT_THAT(std::string(FindKind("").status().message()), HasSubstr("unknown kind"));
+}
+
+TEST(ConfigTest, AnotherCurrentContextLeavesTheRestAsItIs) {
+  EXPECT_EQ(WithCurrentContext("# mine\ncurrent_context: a  # the first\ncontexts: []\n", "b"),
+            "# mine\ncurrent_context: b # the first\ncontexts: []\n");
+  EXPECT_EQ(WithCurrentContext("# mine\ncontexts: []\n", "b"), "# mine\ncurrent_context: b\ncontexts: []\n");
+  EXPECT_EQ(WithCurrentContext("", "b"), "current_context: b\n");
+}
+
+TEST(ConfigTest, UrlsAreShownWithoutPasswords) {
+  EXPECT_EQ(WithoutPassword("tls://u:secret@h:1"), "tls://u:xxxxx@h:1");
+  EXPECT_EQ(WithoutPassword("tls://token@h:1, tls://h:2/a@b"), "tls://xxxxx@h:1, tls://h:2/a@b");
+  EXPECT_EQ(WithoutPassword("postgresql://u:p@ss@h/db"), "postgresql://u:xxxxx@h/db") << "the last @ counts";
+  EXPECT_EQ(WithoutPassword("no url"), "no url");
 }
 
 }  // namespace

@@ -171,12 +171,18 @@ void AddEndpointCommand(CLI::App* app, Session* session) {
   add->add_option("-o,--output", add_options->output, "json")
       ->check(CLI::IsMember({"json"}))
       ->type_name("FORMAT");
+  add->footer(
+      "Example:\n"
+      "  triviumctl endpoint add shop/cart --ip 10.1.1.5 --ifname lxc1 --pod-mac 02:00:00:00:00:01 -l "
+      "app=cart "
+      "--port http=8080");
   Bind(add, session, add_options, Add);
 
   auto del_options = std::make_shared<Options>();
   CLI::App* del = group->add_subcommand("del", "A pod is gone; no error if it was never there");
   del->add_option("name", del_options->name, "NAMESPACE/NAME")->required()->type_name("");
   del->add_option("--uid", del_options->uid, "That one only")->type_name("UUID");
+  del->footer("Example:\n  triviumctl endpoint del shop/cart");
   Bind(del, session, del_options, Del);
 
   auto list_options = std::make_shared<Options>();
@@ -184,6 +190,7 @@ void AddEndpointCommand(CLI::App* app, Session* session) {
   list->add_option("-o,--output", list_options->output, "json")
       ->check(CLI::IsMember({"json"}))
       ->type_name("FORMAT");
+  list->footer("Examples:\n  triviumctl endpoint list\n  triviumctl endpoint list -o json");
   Bind(list, session, list_options, List);
 
   AddEndpointInspection(group, session);
@@ -197,6 +204,7 @@ void AddEndpointCommand(CLI::App* app, Session* session) {
   status->add_option("--socket", status_options->socket, "The agent's socket")
       ->capture_default_str()
       ->type_name("PATH");
+  status->footer("Examples:\n  triviumctl endpoint agent\n  triviumctl endpoint agent --audit");
   status->callback([=] { session->run = [=] { return AgentState(session, *status_options, *audit); }; });
 }
 

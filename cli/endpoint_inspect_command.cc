@@ -115,6 +115,7 @@ void AddEndpointInspection(CLI::App* group, Session* session) {
   get->add_option("-o,--output", get_options->output, "json")
       ->check(CLI::IsMember({"json"}))
       ->type_name("FORMAT");
+  get->footer("Examples:\n  triviumctl endpoint get data/db\n  triviumctl endpoint get data/db --maps");
   get->callback([=] { session->run = [=] { return Get(session, *get_options); }; });
 
   auto config_options = std::make_shared<Options>();
@@ -122,6 +123,10 @@ void AddEndpointInspection(CLI::App* group, Session* session) {
       group->add_subcommand("config", "What is set of one pod, or sets it; kept over restarts");
   AddCommon(config, config_options);
   config->add_option("setting", config_options->setting, "PolicyAuditMode=Enabled|Disabled")->type_name("");
+  config->footer(
+      "Examples:\n"
+      "  triviumctl endpoint config data/db\n"
+      "  triviumctl endpoint config data/db PolicyAuditMode=Enabled");
   config->callback([=] { session->run = [=] { return Configure(session, *config_options); }; });
 }
 

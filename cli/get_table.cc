@@ -86,8 +86,9 @@ Row PolicyRow(const v1::Policy& policy, const std::string& revision) {
           UidText(policy.meta().uid())};
 }
 
-Row EndpointRow(const v1::Endpoint& endpoint, const std::string& revision, const GetView& view) {
-  const auto node = view.nodes.find(endpoint.node());
+Row EndpointRow(const v1::Endpoint& endpoint, const std::string& cluster, const std::string& revision,
+                const GetView& view) {
+  const auto node = view.nodes.find({cluster, endpoint.node()});
   const auto identity = view.identities.find(endpoint.identity());
   const std::string ips =
       absl::StrJoin(endpoint.addresses(), ",", [](std::string* out, const v1::EndpointAddress& address) {
@@ -116,7 +117,7 @@ Row IdentityRow(const v1::Identity& identity, const std::string& revision) {
           revision};
 }
 
-Row RowOf(const v1::GetResult::Item& item, const GetView& view) {
+Row RowOf(const v1::GetResult::Item& item, const std::string& of, const GetView& view) {
   const v1::Object& object = item.object().object();
   const std::string revision = absl::StrCat(item.object().revision());
   switch (KindOf(object)) {
@@ -134,7 +135,7 @@ Row RowOf(const v1::GetResult::Item& item, const GetView& view) {
     case v1::KIND_NAMESPACE:
       return {object.namespace_().name(), revision, Labels(object.namespace_().labels())};
     case v1::KIND_ENDPOINT:
-      return EndpointRow(object.endpoint(), revision, view);
+      return EndpointRow(object.endpoint(), of, revision, view);
     case v1::KIND_IDENTITY:
       return IdentityRow(object.identity(), revision);
     case v1::KIND_NODE: {
@@ -164,13 +165,13 @@ Row RowOf(const v1::GetResult::Item& item, const GetView& view) {
   }
 }
 
+}  // namespace
+
 std::string NamespaceOf(const v1::Object& object) {
   if (object.has_endpoint()) return object.endpoint().namespace_();
   if (object.has_policy()) return object.policy().namespace_();
   return "";
 }
-
-}  // namespace
 
 std::string DisplayName(const v1::Object& object) {
   if (object.has_endpoint()) return object.endpoint().name();
@@ -181,22 +182,32 @@ std::string DisplayName(const v1::Object& object) {
 std::string GetTable(const KindInfo& kind, absl::Span<const v1::GetResult::Item> items, const GetView& view) {
   const Columns columns = Head(kind.kind);
   const bool with_namespace = view.with_namespace && kind.namespaced;
+  // An identity's own column says it.
+  const bool with_cluster = !view.clusters.empty() && kind.kind != v1::KIND_IDENTITY;
   Row head;
+  if (!view.events.empty()) head.push_back("EVENT");
+  if (with_cluster) head.push_back(kind.kind == v1::KIND_LIVENESS ? "OBSERVER" : "CLUSTER");
   if (with_namespace) head.push_back("NAMESPACE");
   head.insert(head.end(), columns.always.begin(), columns.always.end());
   if (view.wide) head.insert(head.end(), columns.wide.begin(), columns.wide.end());
   const size_t cells = head.size();
 
   Table table(std::move(head));
-  for (const v1::GetResult::Item& item : items) {
+  for (size_t i = 0; i < items.size(); ++i) {
+    const v1::GetResult::Item& item = items[i];
+    const std::string cluster = with_cluster ? view.clusters[i] : "";
     Row row;
+    if (!view.events.empty()) row.push_back(view.events[i]);
+    if (with_cluster) row.push_back(cluster);
     if (with_namespace) row.push_back(NamespaceOf(item.object().object()));
-    for (std::string& cell : RowOf(item, view)) {
+    Row own = RowOf(item, cluster, view);
+    if (view.with_kind) own[0] = absl::StrCat(kind.resource, "/", own[0]);
+    for (std::string& cell : own) {
       if (row.size() < cells) row.push_back(std::move(cell));
     }
     table.AddRow(std::move(row));
   }
-  return table.ToString(view.with_head);
+  return table.ToString(view.with_head, view.widths);
 }
 
 std::string GetNames(const KindInfo& kind, absl::Span<const v1::GetResult::Item> items) {

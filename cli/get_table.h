@@ -3,6 +3,8 @@
 
 #include <map>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/types/span.h"
 #include "cli/kinds.h"
@@ -14,7 +16,12 @@ struct GetView {
   bool wide = false;
   bool with_namespace = false;  // -A: a column for the namespace
   bool with_head = true;
-  std::map<uint32_t, std::string> nodes;        // number -> name, for endpoints
+  bool with_kind = false;             // of several kinds: names are written resource/name
+  std::vector<std::string> clusters;  // a column for the cluster, parallel to the items; empty: none
+  std::vector<std::string> events;    // a column for what happened to it, parallel to the items; empty: none
+  std::vector<size_t>* widths = nullptr;  // of columns: Table::ToString
+  // For endpoints: (cluster, number) -> name; the cluster is "" without the column.
+  std::map<std::pair<std::string, uint32_t>, std::string> nodes;
   std::map<uint32_t, v1::Identity> identities;  // number -> identity, for endpoints in the wide form
 };
 
@@ -23,5 +30,7 @@ std::string GetTable(const KindInfo& kind, absl::Span<const v1::GetResult::Item>
 std::string GetNames(const KindInfo& kind, absl::Span<const v1::GetResult::Item> items);
 // The name that users know the object by (an endpoint by its name, not by its uid).
 std::string DisplayName(const v1::Object& object);
+// The namespace it is in, "" for kinds without.
+std::string NamespaceOf(const v1::Object& object);
 
 }  // namespace trivium::cli

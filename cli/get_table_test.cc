@@ -95,7 +95,7 @@ TEST(GetTableTest, CidrGroupsShowTheirPrefixes) {
 TEST(GetTableTest, EndpointsNameTheirNodeAndIdentity) {
   const std::vector<v1::GetResult::Item> items = {Endpoint("cart-1", 1, 256), Endpoint("cart-2", 7, 257)};
   GetView view;
-  view.nodes = {{1, "n1"}};
+  view.nodes = {{{"", 1}, "n1"}};
   EXPECT_EQ(GetTable(**FindKind("ep"), items, view),
             "NAME     NODE   IP                     IDENTITY   REVISION\n"
             "cart-1   n1     10.1.1.5,fd00:1:1::5   256        9\n"

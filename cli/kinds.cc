@@ -3,10 +3,15 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "base/status.h"
+#include "cli/suggest.h"
 #include "schema/object.h"
 
 namespace trivium::cli {
 namespace {
+
+constexpr char kEveryPolicy[] = "policies";
+constexpr char kEveryKind[] = "all";
 
 constexpr KindInfo kKinds[] = {
     {v1::KIND_POLICY, "NetworkPolicy", "networkpolicy.networking.k8s.io", "networkpolicies", "netpol",
@@ -26,12 +31,26 @@ constexpr KindInfo kKinds[] = {
     {v1::KIND_REGION, "Region", "region", "regions", "", "trivium/v1", false, true},
 };
 
-}  // namespace
+// Other systems' words for our kinds.
+constexpr struct {
+  const char* word;
+  const char* kind;  // KindInfo::plural
+} kAliases[] = {
+    {"pod", "endpoints"},
+    {"pods", "endpoints"},
+    {"po", "endpoints"},
+    {"cep", "endpoints"},
+    {"ciliumendpoint", "endpoints"},
+    {"ciliumendpoints", "endpoints"},
+    {"ciliumid", "identities"},
+    {"ciliumidentity", "identities"},
+    {"ciliumidentities", "identities"},
+    {"cn", "nodes"},
+    {"ciliumnode", "nodes"},
+    {"ciliumnodes", "nodes"},
+};
 
-absl::Span<const KindInfo> AllKinds() { return kKinds; }
-
-absl::StatusOr<const KindInfo*> FindKind(absl::string_view word) {
-  const std::string given = absl::AsciiStrToLower(word);
+const KindInfo* Match(const std::string& given) {
   for (const KindInfo& kind : kKinds) {
     const absl::string_view resource = kind.resource;
     const size_t dot = resource.find('.');
@@ -42,12 +61,51 @@ absl::StatusOr<const KindInfo*> FindKind(absl::string_view word) {
       return &kind;
     }
   }
+  for (const auto& alias : kAliases) {
+    if (given == alias.word) return Match(alias.kind);
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+absl::Span<const KindInfo> AllKinds() { return kKinds; }
+
+absl::StatusOr<const KindInfo*> FindKind(absl::string_view word) {
+  if (const KindInfo* kind = Match(absl::AsciiStrToLower(word)); kind != nullptr) return kind;
+  std::vector<std::string> known = KindWords();
+  for (const KindInfo& kind : kKinds) known.push_back(absl::AsciiStrToLower(kind.name));
   return absl::InvalidArgumentError(
-      absl::StrCat("unknown kind '", word,
-                   "'; there are: ", absl::StrJoin(kKinds, ", ", [](std::string* out, const KindInfo& kind) {
+      absl::StrCat("unknown kind '", word, "'", DidYouMean(word, known),
+                   "; there are: ", absl::StrJoin(kKinds, ", ", [](std::string* out, const KindInfo& kind) {
                      absl::StrAppend(out, kind.plural);
                      if (kind.short_name[0] != 0) absl::StrAppend(out, " (", kind.short_name, ")");
                    })));
+}
+
+absl::StatusOr<std::vector<const KindInfo*>> FindKinds(absl::string_view word) {
+  const std::string given = absl::AsciiStrToLower(word);
+  const bool all = given == kEveryKind;
+  std::vector<const KindInfo*> kinds;
+  if (all || given == kEveryPolicy) {
+    for (const KindInfo& kind : kKinds) {
+      if (all ? !kind.of_mesh : kind.kind == v1::KIND_POLICY) kinds.push_back(&kind);
+    }
+    return kinds;
+  }
+  TRIVIUM_ASSIGN_OR_RETURN(const KindInfo* kind, FindKind(word));
+  kinds.push_back(kind);
+  return kinds;
+}
+
+std::vector<std::string> KindWords() {
+  std::vector<std::string> words;
+  for (const KindInfo& kind : kKinds) {
+    words.emplace_back(kind.plural);
+    if (kind.short_name[0] != 0) words.emplace_back(kind.short_name);
+  }
+  words.insert(words.end(), {"pods", kEveryPolicy, kEveryKind});
+  return words;
 }
 
 absl::StatusOr<const KindInfo*> KindOfObject(const v1::Object& object) {

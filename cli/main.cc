@@ -3,10 +3,13 @@
 
 #include <CLI/CLI.hpp>
 #include <iostream>
+#include <string>
+#include <vector>
 
 #include "base/exit_process.h"
 #include "base/log.h"
 #include "cli/commands.h"
+#include "cli/complete.h"
 #include "cli/exit_code.h"
 #include "cli/mesh/mesh_command.h"
 
@@ -38,10 +41,17 @@ int Main(int argc, char** argv) {
   CLI::App app("triviumctl: policies, endpoints and state of a Trivium mesh", "triviumctl");
   trivium::cli::AddCommands(&app, &session);
   trivium::cli::AddMeshCommand(&app, &session);
+  std::vector<std::string> words(argv + 1, argv + argc);
+  if (!words.empty() && words[0] == trivium::cli::kCompleteCommand) {
+    // Not a command of its own: what it is given is no command line yet. "--" may stand first.
+    words.erase(words.begin(), words.begin() + (words.size() > 1 && words[1] == "--" ? 2 : 1));
+    for (const std::string& word : trivium::cli::Complete(app, &session, words)) std::cout << word << "\n";
+    return trivium::cli::kExitOk;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
-    return app.exit(e) == 0 ? trivium::cli::kExitOk : trivium::cli::kExitUsage;
+    return trivium::cli::UsageExit(app, e, words, session);
   }
   return Finish(session.run(), session);
 }

@@ -1,7 +1,6 @@
 // `monitor`: drops and audited passes as the agents of a cluster report them, until somebody ends it.
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <deque>
 #include <map>
 #include <memory>
 #include <ostream>
@@ -10,17 +9,16 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
 #include "base/status.h"
 #include "cli/commands.h"
 #include "cli/exit_code.h"
 #include "cli/flow_view.h"
+#include "cli/mailbox.h"
 #include "schema/subjects.h"
 
 namespace trivium::cli {
 namespace {
 
-constexpr size_t kMaxWaiting = 1000;  // messages that are not shown yet
 constexpr size_t kMaxNames = 10'000;
 constexpr absl::Duration kNamesLive = absl::Seconds(10);
 constexpr absl::Duration kLookup = absl::Seconds(2);
@@ -30,33 +28,6 @@ struct Options {
   std::string node;
   uint64_t count = 0;
   std::string output;
-};
-
-// What the bus hands over and the command shows. Thread-safe.
-class Mailbox {
- public:
-  void Put(std::string message) {
-    const absl::MutexLock lock(&mutex_);
-    if (messages_.size() == kMaxWaiting) {
-      ++lost_;
-      return;
-    }
-    messages_.push_back(std::move(message));
-  }
-  // The next message, and how many were lost before it.
-  std::pair<std::string, uint64_t> Take() {
-    const absl::MutexLock lock(&mutex_, absl::Condition(this, &Mailbox::HasMessage));
-    std::pair<std::string, uint64_t> next = {std::move(messages_.front()), std::exchange(lost_, 0)};
-    messages_.pop_front();
-    return next;
-  }
-
- private:
-  bool HasMessage() const { return !messages_.empty(); }
-
-  absl::Mutex mutex_;
-  std::deque<std::string> messages_;
-  uint64_t lost_ = 0;
 };
 
 // Names of pods that the reporting node does not know, from the control plane. Remembered for a while.
@@ -185,6 +156,11 @@ void AddMonitorCommand(CLI::App* app, Session* session) {
   monitor->add_option("-o,--output", options->output, "json: an object a line")
       ->check(CLI::IsMember({"json"}))
       ->type_name("FORMAT");
+  monitor->footer(
+      "Examples:\n"
+      "  triviumctl monitor --namespace data --verdict dropped\n"
+      "  triviumctl monitor --from shop/web --port 5432 -o json\n"
+      "  triviumctl monitor --node n1 --protocol udp -c 10");
   monitor->callback([=] { session->run = [=] { return Monitor(session, *options); }; });
 }
 

@@ -7,14 +7,13 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "cli/kinds.h"
+#include "schema/object_json.h"
 #include "trivium/v1/rpc.pb.h"
 
 namespace trivium::cli {
 
-using Json = nlohmann::ordered_json;
-
-// Any message by its fields: JSON names, uids as UUIDs, addresses and prefixes as text, enums by name.
-Json MessageJson(const google::protobuf::Message& message);
+using json::Json;
+using json::MessageJson;
 
 // {"apiVersion", "kind", "metadata", "spec"}. With the item's manifest it is the user's own document, with
 // uid, generation and resourceVersion (the revision of the last change) added to its metadata; without, what

@@ -37,6 +37,15 @@ TEST(ObjectJsonTest, AManifestComesBackAsItWasWithMetadataAdded) {
       R"("spec":{"podSelector":{},"ingress":[{"ports":[{"port":5432,"protocol":"TCP"},{"port":"80"}]}]}})");
 }
 
+TEST(ObjectJsonTest, EventsCallEveryKindAsTheCommandLineDoes) {
+  for (const KindInfo& kind : AllKinds()) {
+    const json::Resource resource = json::ResourceOf(kind.kind, kind.name);
+    EXPECT_EQ(resource.name, kind.name);
+    EXPECT_EQ(resource.api_version, kind.api_version) << kind.name;
+    EXPECT_EQ(resource.namespaced, kind.namespaced) << kind.name;
+  }
+}
+
 TEST(ObjectJsonTest, WithoutAManifestTheStoredFieldsAreReadable) {
   const auto json = ObjectJson(**FindKind("netpol"), PolicyItem());
   ASSERT_TRUE(json.ok()) << json.status();

@@ -1,5 +1,6 @@
 #include "cli/session.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <utility>
 
@@ -32,6 +33,21 @@ absl::StatusOr<Config> Session::LoadConfiguration() const {
 absl::StatusOr<Context> Session::ChosenContext() const {
   TRIVIUM_ASSIGN_OR_RETURN(const Config config, LoadConfiguration());
   return PickContext(config, context_name, context_name.empty() ? cluster : "");
+}
+
+absl::StatusOr<std::vector<Context>> Session::ContextOfEachCluster() const {
+  if (!context_name.empty() || !cluster.empty()) {
+    TRIVIUM_ASSIGN_OR_RETURN(Context context, ChosenContext());
+    return std::vector<Context>{std::move(context)};
+  }
+  TRIVIUM_ASSIGN_OR_RETURN(const Config config, LoadConfiguration());
+  std::vector<Context> contexts;
+  for (const Context& context : config.contexts) {
+    const bool known = std::any_of(contexts.begin(), contexts.end(),
+                                   [&](const Context& other) { return other.cluster == context.cluster; });
+    if (!known) contexts.push_back(context);
+  }
+  return contexts;
 }
 
 absl::StatusOr<absl::Duration> Session::Timeout() const { return ParseTimeout("--timeout", timeout_text); }

@@ -48,6 +48,9 @@ struct Session {
   absl::StatusOr<Config> LoadConfiguration() const;
   // The one context that the global options name.
   absl::StatusOr<Context> ChosenContext() const;
+  // Without a choice on the command line: one context for each cluster in the file, since each control plane
+  // knows the reports of its own agents only.
+  absl::StatusOr<std::vector<Context>> ContextOfEachCluster() const;
   absl::StatusOr<absl::Duration> Timeout() const;
 };
 

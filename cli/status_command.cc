@@ -6,6 +6,8 @@
 #include <tuple>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
 #include "base/status.h"
 #include "cli/commands.h"
 #include "cli/exit_code.h"
@@ -14,8 +16,15 @@
 namespace trivium::cli {
 namespace {
 
+// Between two looks with --wait: agents and beacons speak about once a second.
+constexpr absl::Duration kLook = absl::Milliseconds(500);
+constexpr absl::Duration kPatience = absl::Minutes(5);  // of --wait without --timeout
+constexpr absl::Duration kAnswer = absl::Seconds(3);    // of one control plane while --wait goes on
+
 struct Options {
   std::string output;
+  bool wait = false;
+  const CLI::Option* timeout = nullptr;  // the global one
 };
 
 absl::StatusOr<v1::StatusResult> Ask(Session* session, const Context& context, absl::Duration timeout,
@@ -41,32 +50,45 @@ absl::StatusOr<v1::StatusResult> Ask(Session* session, const Context& context, a
   return std::move(*reply.mutable_status());
 }
 
-// Without a choice on the command line: one context for each cluster in the file, since each control plane
-// knows the reports of its own agents only.
-absl::StatusOr<std::vector<Context>> Chosen(const Session& session) {
-  if (!session.context_name.empty() || !session.cluster.empty()) {
-    TRIVIUM_ASSIGN_OR_RETURN(Context context, session.ChosenContext());
-    return std::vector<Context>{std::move(context)};
-  }
-  TRIVIUM_ASSIGN_OR_RETURN(const Config config, session.LoadConfiguration());
-  std::vector<Context> contexts;
-  for (const Context& context : config.contexts) {
-    const bool known = std::any_of(contexts.begin(), contexts.end(),
-                                   [&](const Context& other) { return other.cluster == context.cluster; });
-    if (!known) contexts.push_back(context);
-  }
-  return contexts;
-}
-
-absl::StatusOr<int> Status(Session* session, const Options& options) {
-  TRIVIUM_ASSIGN_OR_RETURN(const absl::Duration timeout, session->Timeout());
-  TRIVIUM_ASSIGN_OR_RETURN(const std::vector<Context> contexts, Chosen(*session));
+// Asks every context once; the exit status is that of the last that did not answer.
+std::vector<StatusAnswer> AskAll(Session* session, const std::vector<Context>& contexts,
+                                 absl::Duration timeout, int* exit) {
+  *exit = kExitOk;
   std::vector<StatusAnswer> answers;
-  int exit = kExitOk;
   for (const Context& context : contexts) {
     StatusAnswer& answer = answers.emplace_back(StatusAnswer{context.cluster, absl::UnknownError(""), {}});
     answer.result = Ask(session, context, timeout, &answer.down);
-    if (!answers.back().result.ok()) exit = ExitCodeFor(answers.back().result.status());
+    if (!answers.back().result.ok()) *exit = ExitCodeFor(answers.back().result.status());
+  }
+  return answers;
+}
+
+absl::StatusOr<int> Status(Session* session, const Options& options) {
+  TRIVIUM_ASSIGN_OR_RETURN(absl::Duration timeout, session->Timeout());
+  TRIVIUM_ASSIGN_OR_RETURN(const std::vector<Context> contexts, session->ContextOfEachCluster());
+  int exit = kExitOk;
+  std::vector<StatusAnswer> answers;
+  std::vector<std::string> problems;
+  if (!options.wait) {
+    answers = AskAll(session, contexts, timeout, &exit);
+  } else {
+    const absl::Duration patience = options.timeout->count() == 0 ? kPatience : timeout;
+    const absl::Duration end = session->clock->Monotonic() + patience;
+    std::vector<std::string> told;
+    while (true) {
+      const absl::Duration left = std::max(end - session->clock->Monotonic(), absl::Milliseconds(100));
+      answers = AskAll(session, contexts, std::min(left, kAnswer), &exit);
+      problems = NotReady(answers, session->clock->Now());
+      if (problems.empty() || session->clock->Monotonic() + kLook >= end) break;
+      if (problems.size() != told.size()) {
+        *session->err << "waiting: " << problems[0]
+                      << (problems.size() > 1 ? absl::StrCat(" (and ", problems.size() - 1, " more)") : "")
+                      << "\n";
+        told = problems;
+      }
+      absl::Notification().WaitForNotificationWithTimeout(kLook);
+    }
+    exit = problems.empty() ? kExitOk : kExitTimedOut;
   }
   const absl::Time now = session->clock->Now();
   if (options.output == "json") {
@@ -74,6 +96,9 @@ absl::StatusOr<int> Status(Session* session, const Options& options) {
   } else {
     *session->out << StatusText(answers, now, options.output == "wide", session->style);
   }
+  session->out->flush();
+  for (const std::string& problem : problems)
+    *session->err << session->style.Bad("not ready") << ": " << problem << "\n";
   return exit;
 }
 
@@ -86,6 +111,15 @@ void AddStatusCommand(CLI::App* app, Session* session) {
   command->add_option("-o,--output", options->output, "json or wide")
       ->check(CLI::IsMember({"json", "wide"}))
       ->type_name("FORMAT");
+  options->timeout = app->get_option("--timeout");
+  command->add_flag(
+      "--wait", options->wait,
+      "Until everybody answers and every node enforces all there is, for 5m or --timeout; else exit 4");
+  command->footer(
+      "Examples:\n"
+      "  triviumctl status\n"
+      "  triviumctl status --wait --timeout 2m\n"
+      "  triviumctl status --cluster gcp-euw2 -o wide");
   command->callback(
       [session, options] { session->run = [session, options] { return Status(session, *options); }; });
 }

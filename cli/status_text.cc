@@ -154,6 +154,66 @@ std::string NotEnforcedTable(const Mesh& mesh, absl::Time now) {
                       total > listed ? absl::StrCat("and ", total - listed, " more\n") : "");
 }
 
+// An agent that enforces every head, whole, and lately said so.
+bool Ready(const Mesh& mesh, const v1::AgentStatus& agent, absl::Time now) {
+  if (agent.not_enforced_total() > 0 || SilentFor(agent, now) > kSilent) return false;
+  const std::vector<Lag> lags = LagsOf(mesh, agent);
+  return std::all_of(lags.begin(), lags.end(),
+                     [](const Lag& lag) { return lag.behind == 0 && lag.problem.empty(); });
+}
+
+size_t ReadyNodes(const Mesh& mesh, const std::string& cluster, absl::Time now) {
+  return static_cast<size_t>(std::count_if(
+      mesh.agents.begin(), mesh.agents.end(),
+      [&](const v1::AgentStatus& agent) { return agent.cluster() == cluster && Ready(mesh, agent, now); }));
+}
+
+// How one control plane holds a cluster: whole, and how many revisions behind the newest head.
+struct Holding {
+  bool whole = false;
+  uint64_t behind = 0;
+};
+
+Holding HoldingOf(const StatusAnswer& answer, const std::string& cluster, const v1::Head& newest) {
+  for (const v1::ClusterStatus& status : answer.result->clusters()) {
+    if (status.head().cluster() != cluster) continue;
+    if (status.head().epoch() != newest.epoch()) return {status.mirrored(), newest.revision()};
+    return {status.mirrored(), newest.revision() - std::min(newest.revision(), status.head().revision())};
+  }
+  return {false, newest.revision()};
+}
+
+// Whether every control plane follows every cluster, and every node of it is ready.
+std::string MeshTable(const Mesh& mesh, const std::vector<StatusAnswer>& answers, absl::Time now,
+                      const Style& style) {
+  Table table({"CLUSTER", "CONNECTED", "HEAD", "LAG", "NODES-READY"});
+  for (const auto& [name, status] : mesh.clusters) {
+    std::vector<std::string> without;
+    size_t asked = 0;
+    uint64_t lag = 0;
+    for (const StatusAnswer& answer : answers) {
+      if (!answer.result.ok()) continue;
+      ++asked;
+      const Holding holding = HoldingOf(answer, name, status.head());
+      if (!holding.whole) without.push_back(answer.cluster);
+      lag = std::max(lag, holding.behind);
+    }
+    const std::string connected = without.empty()
+                                      ? style.Good(absl::StrCat(asked, "/", asked))
+                                      : style.Bad(absl::StrCat(asked - without.size(), "/", asked,
+                                                               ", not to ", absl::StrJoin(without, ",")));
+    std::string ready = "-";
+    if (mesh.told_by.count(name) > 0) {
+      const size_t count = ReadyNodes(mesh, name, now);
+      ready = absl::StrCat(count, "/", status.nodes());
+      ready = count == status.nodes() ? style.Good(ready) : style.Warn(ready);
+    }
+    table.AddRow({name, connected, absl::StrCat(status.head().epoch(), "/", status.head().revision()),
+                  lag == 0 ? "0" : style.Warn(absl::StrCat(lag)), ready});
+  }
+  return absl::StrCat("\n", table.ToString());
+}
+
 // "node gcp/n1" or "cluster gcp".
 std::string ObservedName(const v1::Liveness& seen) {
   return seen.node().empty() ? absl::StrCat("cluster ", seen.cluster())
@@ -166,7 +226,9 @@ std::string StatusText(const std::vector<StatusAnswer>& answers, absl::Time now,
                        const Style& style) {
   const Mesh mesh = Merge(answers);
   std::string out;
-  if (!mesh.clusters.empty()) out = ClusterTable(mesh, answers, style);
+  if (!mesh.clusters.empty()) {
+    out = absl::StrCat(ClusterTable(mesh, answers, style), MeshTable(mesh, answers, now, style));
+  }
 
   if (!mesh.agents.empty() && wide) {
     Table table({"CLUSTER", "AGENT", "OF", "RECEIVED", "ENFORCED", "HEAD", "BEHIND", "PROBLEM"});
@@ -205,6 +267,36 @@ std::string StatusText(const std::vector<StatusAnswer>& answers, absl::Time now,
     }
   }
   return out;
+}
+
+std::vector<std::string> NotReady(const std::vector<StatusAnswer>& answers, absl::Time now) {
+  const Mesh mesh = Merge(answers);
+  std::vector<std::string> problems;
+  for (const StatusAnswer& answer : answers) {
+    if (!answer.result.ok()) {
+      problems.push_back(absl::StrCat(answer.cluster, ": unreachable: ", answer.result.status().message()));
+      continue;
+    }
+    if (!answer.result->sql_up()) problems.push_back(absl::StrCat(answer.cluster, ": SQL is out of reach"));
+    for (const auto& [name, status] : mesh.clusters) {
+      const Holding holding = HoldingOf(answer, name, status.head());
+      if (!holding.whole)
+        problems.push_back(absl::StrCat(answer.cluster, ": does not hold cluster ", name, " whole"));
+      if (holding.behind > 0) {
+        problems.push_back(
+            absl::StrCat(answer.cluster, ": ", holding.behind, " revisions of ", name, " behind"));
+      }
+      if (name != answer.cluster) continue;
+      const size_t ready = ReadyNodes(mesh, name, now);
+      if (ready < status.nodes()) {
+        problems.push_back(absl::StrCat(name, ": ", ready, " of ", status.nodes(), " nodes are ready"));
+      }
+    }
+    for (const v1::Liveness& seen : answer.down) {
+      problems.push_back(absl::StrCat(answer.cluster, ": sees ", ObservedName(seen), " down"));
+    }
+  }
+  return problems;
 }
 
 Json StatusJson(const std::vector<StatusAnswer>& answers, absl::Time now) {

@@ -18,6 +18,7 @@ v1::ClusterStatus* AddCluster(v1::StatusResult* result, const std::string& name,
   cluster->mutable_head()->set_revision(revision);
   cluster->set_region(region);
   cluster->set_nodes(2);
+  cluster->set_mirrored(true);
   cluster->set_endpoints(6);
   return cluster;
 }
@@ -48,7 +49,7 @@ std::vector<StatusAnswer> Answers() {
   aws.set_version("0.1.0");
   aws.set_sql_up(true);
   v1::ClusterStatus* own = AddCluster(&aws, "aws", "eu-west-2", 42);
-  AddCluster(&aws, "gcp", "europe-west2", 16);  // not the newest: gcp itself says 17
+  AddCluster(&aws, "gcp", "europe-west2", 16)->set_mirrored(false);  // not the newest: gcp itself says 17
   v1::AgentStatus* n1 = AddAgent(own, "n1", absl::Seconds(1));
   Apply(n1, "aws", 42);
   Apply(n1, "gcp", 17);
@@ -79,6 +80,10 @@ TEST(StatusTextTest, ShowsHeadsAndHowFarEachAgentIsBehind) {
       "europe-west2   gcp       1       17         2       6           0            0          gcp-cp1 0.1.0 "
       "(SQL out of reach)\n"
       "\n"
+      "CLUSTER   CONNECTED         HEAD   LAG   NODES-READY\n"
+      "aws       2/2               1/42   1     1/2\n"
+      "gcp       1/2, not to aws   1/17   1     0/2\n"
+      "\n"
       "CLUSTER   AGENT   ENDPOINTS   BEHIND           SEEN     STATE\n"
       "aws       n1      3           0                1s ago   in sync\n"
       "gcp       n1      3           aws 2            2s ago   behind\n"
@@ -86,6 +91,24 @@ TEST(StatusTextTest, ShowsHeadsAndHowFarEachAgentIsBehind) {
       "gcp       n3      3           aws 42, gcp 17   5m ago   silent for 5m\n"
       "\n"
       "unreachable: azure: nobody answers\n");
+}
+
+TEST(StatusTextTest, WhatKeepsTheMeshFromBeingReady) {
+  EXPECT_EQ(NotReady(Answers(), kNow),
+            (std::vector<std::string>{"aws: 1 of 2 nodes are ready", "aws: does not hold cluster gcp whole",
+                                      "aws: 1 revisions of gcp behind", "gcp: SQL is out of reach",
+                                      "gcp: 1 revisions of aws behind", "gcp: 0 of 2 nodes are ready",
+                                      "azure: unreachable: nobody answers"}));
+  std::vector<StatusAnswer> well = Answers();
+  well.resize(1);
+  v1::StatusResult& aws = *well[0].result;
+  aws.mutable_clusters(0)->set_nodes(1);
+  aws.mutable_clusters(1)->mutable_head()->set_revision(17);
+  aws.mutable_clusters(1)->set_mirrored(true);
+  EXPECT_TRUE(NotReady(well, kNow).empty()) << NotReady(well, kNow)[0];
+  EXPECT_EQ(NotReady(well, kNow + absl::Minutes(1)).size(), 1u) << "a silent agent is not ready";
+  well[0].down.emplace_back().set_cluster("gcp");
+  EXPECT_EQ(NotReady(well, kNow), std::vector<std::string>{"aws: sees cluster gcp down"});
 }
 
 TEST(StatusTextTest, WideHasALineForEachAgentAndCluster) {

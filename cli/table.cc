@@ -24,15 +24,17 @@ void Table::AddRow(std::vector<std::string> cells) {
   rows_.push_back(std::move(cells));
 }
 
-std::string Table::ToString(bool with_head) const {
+std::string Table::ToString(bool with_head, std::vector<size_t>* least) const {
   std::vector<const std::vector<std::string>*> lines;
   if (with_head) lines.push_back(&head_);
   for (const auto& row : rows_) lines.push_back(&row);
 
-  std::vector<size_t> widths(head_.size(), 0);
+  std::vector<size_t> widths = least == nullptr ? std::vector<size_t>() : *least;
+  widths.resize(head_.size(), 0);
   for (const auto* line : lines) {
     for (size_t i = 0; i < widths.size(); ++i) widths[i] = std::max(widths[i], Width((*line)[i]));
   }
+  if (least != nullptr) *least = widths;
   std::string out;
   for (const auto* line : lines) {
     for (size_t i = 0; i < widths.size(); ++i) {

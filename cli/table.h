@@ -13,7 +13,9 @@ class Table {
   // As many cells as the head has; an empty cell is printed as "<none>".
   void AddRow(std::vector<std::string> cells);
   bool empty() const { return rows_.empty(); }
-  std::string ToString(bool with_head = true) const;
+  // `widths`, if given: the least width of each column, and then the widths that were used, so that lines
+  // that come later stand below.
+  std::string ToString(bool with_head = true, std::vector<size_t>* widths = nullptr) const;
 
  private:
   std::vector<std::string> head_;

@@ -1,18 +1,15 @@
 #include "cli/text.h"
 
-#include <arpa/inet.h>
-
 #include <algorithm>
 #include <utility>
 #include <vector>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
-#include "base/id128.h"
 #include "policy/labels.h"
+#include "schema/object_json.h"
 
 namespace trivium::cli {
 namespace {
@@ -29,23 +26,9 @@ bool IsScope(const v1::Requirement& requirement, absl::string_view ns) {
 
 }  // namespace
 
-std::string IpText(absl::string_view bytes) {
-  char text[INET6_ADDRSTRLEN] = {};
-  if (bytes.size() == 4 || bytes.size() == 16) {
-    if (inet_ntop(bytes.size() == 4 ? AF_INET : AF_INET6, bytes.data(), text, sizeof(text)) != nullptr)
-      return text;
-  }
-  return absl::BytesToHexString(bytes);
-}
-
-std::string CidrText(const v1::Cidr& cidr) {
-  return absl::StrCat(IpText(cidr.address()), "/", cidr.length());
-}
-
-std::string UidText(absl::string_view bytes) {
-  auto uid = Id128::FromBytes(bytes);
-  return uid.ok() ? uid->ToUuid() : absl::BytesToHexString(bytes);
-}
+std::string IpText(absl::string_view bytes) { return json::IpText(bytes); }
+std::string CidrText(const v1::Cidr& cidr) { return json::CidrText(cidr); }
+std::string UidText(absl::string_view bytes) { return json::UidText(bytes); }
 
 std::string ProtocolText(v1::Protocol protocol) {
   return std::string(absl::StripPrefix(v1::Protocol_Name(protocol), "PROTOCOL_"));
@@ -101,6 +84,32 @@ std::string AgeText(absl::Duration age) {
   if (age < absl::Minutes(120)) return absl::StrCat(absl::ToInt64Minutes(age), "m");
   if (age < absl::Hours(48)) return absl::StrCat(absl::ToInt64Hours(age), "h");
   return absl::StrCat(absl::ToInt64Hours(age) / 24, "d");
+}
+
+std::string WithoutPassword(absl::string_view text) {
+  std::string out;
+  while (true) {
+    const size_t scheme = text.find("://");
+    if (scheme == absl::string_view::npos) break;
+    const size_t begin = scheme + 3;
+    // The authority ends where no URL could go on with it.
+    const size_t end = std::min(text.find_first_of("/?# \t\n\"',", begin), text.size());
+    const absl::string_view authority = text.substr(begin, end - begin);
+    const size_t at = authority.rfind('@');
+    absl::StrAppend(&out, text.substr(0, begin));
+    if (at == absl::string_view::npos) {
+      absl::StrAppend(&out, authority);
+    } else {
+      const size_t colon = authority.substr(0, at).find(':');
+      // A user alone may be a token.
+      absl::StrAppend(&out,
+                      colon == absl::string_view::npos ? "" : absl::StrCat(authority.substr(0, colon), ":"),
+                      "xxxxx", authority.substr(at));
+    }
+    text.remove_prefix(end);
+  }
+  absl::StrAppend(&out, text);
+  return out;
 }
 
 }  // namespace trivium::cli

@@ -26,4 +26,7 @@ std::string LabelValue(const v1::Identity& identity, absl::string_view key);
 // kubectl's short age: "3s", "12m", "5h", "2d".
 std::string AgeText(absl::Duration age);
 
+// A URL (or several in a text) without what stands for a password in it: "tls://user:xxxxx@host".
+std::string WithoutPassword(absl::string_view text);
+
 }  // namespace trivium::cli

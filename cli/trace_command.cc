@@ -163,6 +163,13 @@ void AddPolicyCommand(CLI::App* app, Session* session) {
   trace->add_option("-o,--output", options->output, "json")
       ->check(CLI::IsMember({"json"}))
       ->type_name("FORMAT");
+  trace->footer(
+      "Examples:\n"
+      "  triviumctl policy trace --from shop/web --to data/db@gcp-euw2 --dport 5432\n"
+      "  triviumctl policy trace --from-entity world --to shop/web --dport 443/TCP\n"
+      "  triviumctl policy trace --from-labels app=new --from-namespace shop --to-ip 203.0.113.9 --dport "
+      "53/UDP");
+  AddPolicyDiff(group, session);
   trace->callback([=] { session->run = [=] { return RunTrace(session, *options); }; });
 }
 

@@ -37,6 +37,13 @@ IdentityKeeper::Options KeeperOptionsOf(const ControlPlaneConfig& config) {
   return options;
 }
 
+ReachabilityKeeper::Options ReachabilityOptionsOf(const ControlPlaneConfig& config) {
+  ReachabilityKeeper::Options options;
+  options.keep = config.reachability_keep;
+  options.max_rows = config.reachability_max_rows;
+  return options;
+}
+
 // Reports and beacons come at least once a second; what is left of the time is for them to be late, and for
 // the commit.
 LivenessDetector::Options DetectorOptionsOf(const ControlPlaneConfig& config) {
@@ -91,8 +98,11 @@ ClusterService::ClusterService(const ControlPlaneConfig& config, const ServedClu
               drivers_.executor),
       waiter_(mirror_, &agents_, drivers_.executor, [this] { return mover_.settled(); }),
       epochs_(follower_, mirror_->ref(), drivers_.store, drivers_.executor, drivers_.clock),
-      api_(config.instance, &planner_, &writer_, &forwarder_, &reader_, &waiter_, &epochs_, drivers_.bus,
-           drivers_.executor, drivers_.clock),
+      differ_(shared.mirrors, mirror_, &planner_, drivers_.executor, drivers_.clock, PolicyDiffer::Options()),
+      reachability_(config.instance, mirror_, shared.mirrors, drivers_.store, drivers_.executor,
+                    ReachabilityOptionsOf(config), [this] { return leases_->Holds(cluster_.name); }),
+      api_(config.instance, &planner_, &writer_, &forwarder_, &reader_, &waiter_, &epochs_, &differ_,
+           &reachability_, drivers_.bus, drivers_.executor, drivers_.clock),
       start_(drivers_) {
   for (ClusterMirror* mirror : {mesh_, mirror_}) {
     mirror->Observe([this, alive = alive_.Watch()](const Batch*) {
@@ -187,6 +197,7 @@ void ClusterService::Serve() {
   mover_.Start();
   liveness_.Start();
   log_.Start();
+  reachability_.Start();
   const Position& at = mirror_->position();
   spdlog::info("serving cluster={} instance={} version={} epoch={} revision={}", cluster_.name, instance_,
                kVersion, at.epoch, at.revision);

@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "controlplane/api/epoch_admin.h"
+#include "controlplane/api/policy_differ.h"
 #include "controlplane/api/reader.h"
 #include "controlplane/api/server.h"
 #include "controlplane/api/waiter.h"
@@ -24,6 +25,7 @@
 #include "controlplane/lease/lease_keeper.h"
 #include "controlplane/liveness/observer.h"
 #include "controlplane/publisher/publisher.h"
+#include "controlplane/reachability/reachability_keeper.h"
 #include "controlplane/start_steps.h"
 #include "controlplane/status/agent_table.h"
 #include "controlplane/sync/mirrors.h"
@@ -72,6 +74,7 @@ class ClusterService {
   const NamespaceMover& mover() const { return mover_; }
   const LivenessObserver& liveness() const { return liveness_; }
   const LogKeeper& log() const { return log_; }
+  const ReachabilityKeeper& reachability() const { return reachability_; }
 
  private:
   // Whether this process, rather than another, is to write what no request asks for.
@@ -107,6 +110,8 @@ class ClusterService {
   Reader reader_;
   Waiter waiter_;
   EpochAdmin epochs_;
+  PolicyDiffer differ_;
+  ReachabilityKeeper reachability_;
   ApiServer api_;
   StartSteps start_;
   bool serving_ = false;

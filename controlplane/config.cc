@@ -1,10 +1,11 @@
 #include "controlplane/config.h"
 
-#include "absl/strings/numbers.h"
+#include <utility>
+
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "base/status.h"
 #include "base/yaml_section.h"
+#include "controlplane/config_parts.h"
 #include "controlplane/writer/addresses.h"
 #include "schema/subjects.h"
 
@@ -12,26 +13,6 @@ namespace trivium {
 namespace {
 
 constexpr const char* kClusterKeys[] = {"cluster", "cluster_id", "region", "address_space", "pod_cidrs"};
-
-absl::Status NameAt(const YamlSection& section, const char* key, std::string* out) {
-  TRIVIUM_RETURN_IF_ERROR(section.Text(key, out));
-  if (!IsSubjectToken(*out) || out->find(':') != std::string::npos || (*out)[0] == '_' || out->size() > 63) {
-    return section.Error(key, absl::StrCat("\"", *out,
-                                           "\" is not a name: want 1 to 63 letters, digits, '-' or '_', not "
-                                           "beginning with '_'"));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status ReadTls(const YamlSection& section, ControlPlaneConfig::Endpoints* out) {
-  TRIVIUM_RETURN_IF_ERROR(section.OptionalFile("ca", &out->ca));
-  TRIVIUM_RETURN_IF_ERROR(section.OptionalFile("cert", &out->cert));
-  TRIVIUM_RETURN_IF_ERROR(section.OptionalFile("key", &out->key));
-  if (out->ca.empty() != out->cert.empty() || out->ca.empty() != out->key.empty()) {
-    return section.Error("give all of ca, cert and key, or none of them");
-  }
-  return absl::OkStatus();
-}
 
 absl::Status ReadNumber(const YamlSection& section, const char* key, uint64_t min, uint64_t max,
                         uint32_t* out) {
@@ -60,7 +41,7 @@ absl::Status ReadPodCidrs(const YamlSection& top, std::vector<v1::Cidr>* out) {
 // The keys of one cluster: of the file itself, or of one in its list.
 absl::StatusOr<ServedCluster> ReadCluster(const YamlSection& section) {
   ServedCluster cluster;
-  TRIVIUM_RETURN_IF_ERROR(NameAt(section, "cluster", &cluster.name));
+  TRIVIUM_RETURN_IF_ERROR(ReadName(section, "cluster", &cluster.name));
   TRIVIUM_RETURN_IF_ERROR(ReadNumber(section, "cluster_id", 1, 0x7fffffff, &cluster.id));
   if (section.Has("address_space")) {
     TRIVIUM_RETURN_IF_ERROR(ReadNumber(section, "address_space", 0, 0x7fffffff, &cluster.address_space));
@@ -68,7 +49,7 @@ absl::StatusOr<ServedCluster> ReadCluster(const YamlSection& section) {
   TRIVIUM_RETURN_IF_ERROR(ReadPodCidrs(section, &cluster.pod_cidrs));
   TRIVIUM_ASSIGN_OR_RETURN(const YamlSection region, section.Section("region"));
   TRIVIUM_RETURN_IF_ERROR(region.Allow({"name", "home"}));
-  TRIVIUM_RETURN_IF_ERROR(NameAt(region, "name", &cluster.region));
+  TRIVIUM_RETURN_IF_ERROR(ReadName(region, "name", &cluster.region));
   TRIVIUM_RETURN_IF_ERROR(ReadNumber(region, "home", 1, 0x7fff, &cluster.home));
   return cluster;
 }
@@ -99,17 +80,17 @@ absl::Status ReadClusters(const YamlSection& top, std::vector<ServedCluster>* ou
   return absl::OkStatus();
 }
 
-absl::Status ReadRegions(const YamlSection& sql, std::vector<std::pair<uint32_t, std::string>>* out) {
-  std::vector<std::string> texts;
-  TRIVIUM_RETURN_IF_ERROR(sql.OptionalTextList("regions", &texts));
-  for (const std::string& text : texts) {
-    const std::pair<std::string, std::string> parts = absl::StrSplit(text, absl::MaxSplits('=', 1));
-    uint32_t home = 0;
-    if (!absl::SimpleAtoi(parts.first, &home) || parts.second.empty()) {
-      return sql.Error("regions", absl::StrCat("\"", text, "\": want <home>=<name>, like 1=aws-eu-west-2"));
-    }
-    out->emplace_back(home, parts.second);
+absl::Status ReadReachability(const YamlSection& top, ControlPlaneConfig* out) {
+  if (!top.Has("reachability")) return absl::OkStatus();
+  TRIVIUM_ASSIGN_OR_RETURN(const YamlSection section, top.Section("reachability"));
+  TRIVIUM_RETURN_IF_ERROR(section.Allow({"keep", "max_rows"}));
+  TRIVIUM_RETURN_IF_ERROR(section.OptionalNumber("max_rows", 1, 100'000'000, &out->reachability_max_rows));
+  std::string keep = "false";
+  TRIVIUM_RETURN_IF_ERROR(section.OptionalText("keep", &keep));
+  if (keep != "true" && keep != "false") {
+    return section.Error("keep", absl::StrCat("\"", keep, "\": want true or false"));
   }
+  out->reachability_keep = keep == "true";
   return absl::OkStatus();
 }
 
@@ -121,9 +102,9 @@ absl::StatusOr<ControlPlaneConfig> ControlPlaneConfig::Parse(absl::string_view t
   TRIVIUM_RETURN_IF_ERROR(
       top.Allow({"instance", "cluster", "cluster_id", "region", "address_space", "pod_cidrs", "clusters",
                  "nats", "sql", "log_level", "log_format", "metrics", "beacon_ms", "identity_grace_s",
-                 "identities_ahead", "liveness_ms", "log_revisions", "log_age_s"}));
+                 "identities_ahead", "liveness_ms", "log_revisions", "log_age_s", "reachability"}));
   ControlPlaneConfig config;
-  TRIVIUM_RETURN_IF_ERROR(NameAt(top, "instance", &config.instance));
+  TRIVIUM_RETURN_IF_ERROR(ReadName(top, "instance", &config.instance));
   TRIVIUM_RETURN_IF_ERROR(ReadClusters(top, &config.clusters));
   TRIVIUM_RETURN_IF_ERROR(top.OptionalText("log_level", &config.log_level));
   TRIVIUM_RETURN_IF_ERROR(top.OptionalText("log_format", &config.log_format));
@@ -136,20 +117,15 @@ absl::StatusOr<ControlPlaneConfig> ControlPlaneConfig::Parse(absl::string_view t
   TRIVIUM_RETURN_IF_ERROR(top.OptionalNumber("log_revisions", 1000, 1'000'000'000, &config.log_revisions));
   TRIVIUM_RETURN_IF_ERROR(top.OptionalNumber("log_age_s", 900, 366 * 86'400, &config.log_age_s));
 
-  TRIVIUM_ASSIGN_OR_RETURN(const YamlSection nats, top.Section("nats"));
-  TRIVIUM_RETURN_IF_ERROR(nats.Allow({"servers", "ca", "cert", "key"}));
-  TRIVIUM_RETURN_IF_ERROR(nats.TextList("servers", &config.nats.servers));
-  TRIVIUM_RETURN_IF_ERROR(ReadTls(nats, &config.nats));
-
-  TRIVIUM_ASSIGN_OR_RETURN(const YamlSection sql, top.Section("sql"));
-  TRIVIUM_RETURN_IF_ERROR(
-      sql.Allow({"hosts", "far_hosts", "database", "user", "ca", "cert", "key", "regions"}));
-  TRIVIUM_RETURN_IF_ERROR(sql.TextList("hosts", &config.sql.servers));
-  TRIVIUM_RETURN_IF_ERROR(sql.OptionalTextList("far_hosts", &config.sql_far_hosts));
-  TRIVIUM_RETURN_IF_ERROR(ReadRegions(sql, &config.sql_regions));
-  TRIVIUM_RETURN_IF_ERROR(sql.Text("database", &config.sql_database));
-  TRIVIUM_RETURN_IF_ERROR(sql.Text("user", &config.sql_user));
-  TRIVIUM_RETURN_IF_ERROR(ReadTls(sql, &config.sql));
+  TRIVIUM_RETURN_IF_ERROR(ReadReachability(top, &config));
+  TRIVIUM_RETURN_IF_ERROR(ReadNatsSection(top, &config.nats));
+  SqlPlace sql;
+  TRIVIUM_RETURN_IF_ERROR(ReadSqlSection(top, &sql));
+  config.sql = std::move(sql.servers);
+  config.sql_far_hosts = std::move(sql.far_hosts);
+  config.sql_regions = std::move(sql.regions);
+  config.sql_database = std::move(sql.database);
+  config.sql_user = std::move(sql.user);
   return config;
 }
 

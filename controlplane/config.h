@@ -44,11 +44,13 @@ struct ControlPlaneConfig {
   std::string log_format = "text";
   ListenAddress metrics{"127.0.0.1", 9460};
   uint64_t beacon_ms = 500;
-  uint64_t liveness_ms = 5000;       // what dies is known to be dead after that time
-  uint64_t identity_grace_s = 900;   // how long an identity without endpoints is kept
-  uint64_t identities_ahead = 1024;  // numbers that are leased before they are needed
-  uint64_t log_revisions = 100'000;  // of a log older than a quarter of an hour that stay
-  uint64_t log_age_s = 3600;         // how long a revision stays in its log at most
+  uint64_t liveness_ms = 5000;                 // what dies is known to be dead after that time
+  uint64_t identity_grace_s = 900;             // how long an identity without endpoints is kept
+  uint64_t identities_ahead = 1024;            // numbers that are leased before they are needed
+  uint64_t log_revisions = 100'000;            // of a log older than a quarter of an hour that stay
+  uint64_t log_age_s = 3600;                   // how long a revision stays in its log at most
+  bool reachability_keep = false;              // admin_reachability is kept fresh
+  uint64_t reachability_max_rows = 1'000'000;  // of a cluster; beyond, none are written
 
   // Checks everything that can be checked without a server. Errors name file, line, key and what would be
   // right. Files named in it are made absolute, relative to the file's own folder.

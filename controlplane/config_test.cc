@@ -41,6 +41,22 @@ TEST(ConfigTest, Whole) {
   EXPECT_EQ(config->metrics.ToString(), "127.0.0.1:9460");
 }
 
+TEST(ConfigTest, ReachabilityIsNotKeptUnlessItSaysSo) {
+  const absl::StatusOr<ControlPlaneConfig> config = ControlPlaneConfig::Parse(kGood, "cp.yaml");
+  EXPECT_FALSE(config->reachability_keep);
+  EXPECT_EQ(config->reachability_max_rows, 1'000'000u);
+  const auto kept = With("log_level: info", "reachability: {keep: true, max_rows: 5000}");
+  ASSERT_TRUE(kept.ok()) << kept.status();
+  EXPECT_TRUE(kept->reachability_keep);
+  EXPECT_EQ(kept->reachability_max_rows, 5000u);
+  EXPECT_FALSE(With("log_level: info", "reachability: {keep: false}")->reachability_keep);
+  EXPECT_THAT(With("log_level: info", "reachability: {keep: often}").status().message(),
+              HasSubstr("reachability.keep \"often\": want true or false"));
+  EXPECT_THAT(With("log_level: info", "reachability: {max_rows: 0}").status().message(),
+              HasSubstr("reachability.max_rows"));
+  EXPECT_THAT(With("log_level: info", "reachability: {rows: 1}").status().message(), HasSubstr("rows"));
+}
+
 TEST(ConfigTest, WhatIsWrongIsNamed) {
   const auto message = [](const std::string& from, const std::string& to) {
     const absl::StatusOr<ControlPlaneConfig> config = With(from, to);

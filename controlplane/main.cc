@@ -21,6 +21,7 @@
 #include "bus/nats_bus.h"
 #include "controlplane/app.h"
 #include "controlplane/config.h"
+#include "controlplane/config_parts.h"
 #include "controlplane/db/server_options.h"
 #include "controlplane/metrics.h"
 #include "controlplane/migrate/migrations.h"
@@ -37,23 +38,9 @@ namespace {
 constexpr absl::Duration kDrainTime = absl::Seconds(15);
 
 absl::StatusOr<SqlServerOptions> SqlOptions(const ControlPlaneConfig& config) {
-  SqlServerOptions options;
-  for (const std::string& host : config.sql.servers) {
-    TRIVIUM_ASSIGN_OR_RETURN(SqlHost parsed, SqlHost::Parse(host));
-    options.hosts.push_back(std::move(parsed));
-  }
-  for (const std::string& host : config.sql_far_hosts) {
-    TRIVIUM_ASSIGN_OR_RETURN(SqlHost parsed, SqlHost::Parse(host));
-    options.far_hosts.push_back(std::move(parsed));
-  }
-  options.database = config.sql_database;
-  options.user = config.sql_user;
-  options.tls = !config.sql.ca.empty();
-  options.ca = config.sql.ca;
-  options.cert = config.sql.cert;
-  options.key = config.sql.key;
-  options.application = "trivium-controlplane/" + config.instance;
-  return options;
+  return SqlOptionsOf(
+      {config.sql, config.sql_far_hosts, config.sql_regions, config.sql_database, config.sql_user},
+      "trivium-controlplane/" + config.instance);
 }
 
 NatsOptions BusOptions(const ControlPlaneConfig& config) {

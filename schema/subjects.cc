@@ -64,7 +64,37 @@ std::string Flows(absl::string_view cluster, absl::string_view node) {
 std::string EveryFlows(absl::string_view cluster) { return absl::StrCat("trivium.v1.flow.", cluster, ".*"); }
 std::string InboxPrefix(absl::string_view principal) { return absl::StrCat("_INBOX.", principal); }
 
+std::string Event(absl::string_view cluster, absl::string_view kind, absl::string_view ns,
+                  absl::string_view op) {
+  return absl::StrCat("trivium.v1.ev.", cluster, ".", kind, ".", ns, ".", op);
+}
+std::string EveryEvent(absl::string_view cluster) { return absl::StrCat("trivium.v1.ev.", cluster, ".>"); }
+std::string EveryEventOf(absl::string_view cluster, absl::string_view kind) {
+  return absl::StrCat("trivium.v1.ev.", cluster, ".", kind, ".>");
+}
+
 }  // namespace subjects
+
+std::string EventToken(absl::string_view name) {
+  if (name.empty()) return "_";
+  std::string token;
+  for (size_t i = 0; i < name.size(); ++i) {
+    const unsigned char c = static_cast<unsigned char>(name[i]);
+    if (absl::ascii_isalnum(c) || c == '-' || (c == '_' && i > 0)) {
+      token.push_back(static_cast<char>(c));
+    } else {
+      absl::StrAppend(&token, "=", absl::Hex(c, absl::kZeroPad2));
+    }
+  }
+  return token;
+}
+std::string EventType(absl::string_view kind, absl::string_view op) {
+  return absl::StrCat("trivium.v1.", kind, ".", op);
+}
+std::string EventStreamName(absl::string_view cluster) { return absl::StrCat("TRIVIUM-EV-", cluster); }
+std::string EventConsumerName(absl::string_view subscriber, absl::string_view kind) {
+  return kind.empty() ? std::string(subscriber) : absl::StrCat(subscriber, ":", kind);
+}
 
 absl::StatusOr<RpcSubject> ParseRpcSubject(absl::string_view subject) {
   const std::vector<std::string> t = absl::StrSplit(subject, '.');

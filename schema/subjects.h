@@ -1,5 +1,6 @@
 // Names on NATS. Every token is checked: letters, digits, '-', '_' and ':' only, so that a name can never
-// widen a permission. Principals are "<cluster>:<role>:<name>", roles "cp", "node", "ctl", "ev".
+// widen a permission. Principals are "<cluster>:<role>:<name>", roles "cp", "node", "ctl", and on the
+// servers of events "relay" and "sub" (docs/events.md).
 #pragma once
 
 #include <string>
@@ -42,7 +43,29 @@ std::string Flows(absl::string_view cluster, absl::string_view node);  // FlowEv
 std::string EveryFlows(absl::string_view cluster);
 std::string InboxPrefix(absl::string_view principal);  // "_INBOX.<principal>"
 
+// Events for third parties, one object each. `ns` and `op` are tokens: see EventToken.
+std::string Event(absl::string_view cluster, absl::string_view kind, absl::string_view ns,
+                  absl::string_view op);
+std::string EveryEvent(absl::string_view cluster);
+std::string EveryEventOf(absl::string_view cluster, absl::string_view kind);
+
 }  // namespace subjects
+
+// ---- Events for third parties ----
+
+// The kind of the events about the log itself: where it begins, a new epoch, what was lost.
+inline constexpr char kLogEvents[] = "_log";
+
+// A name as one token of a subject: what is no letter, digit, '-' or '_' is written as '=' and two hex
+// digits, and so is a leading '_'. An empty name is "_": objects that belong to no namespace.
+std::string EventToken(absl::string_view name);
+// The type of a CloudEvent: "trivium.v1.policy.upsert".
+std::string EventType(absl::string_view kind, absl::string_view op);
+// The stream that holds a cluster's events: "TRIVIUM-EV-<cluster>".
+std::string EventStreamName(absl::string_view cluster);
+// The durable consumer that a subscriber reads: of every kind ("audit"), or of one ("audit:policy"; a name
+// holds no ':', so that no two are the same).
+std::string EventConsumerName(absl::string_view subscriber, absl::string_view kind = "");
 
 // A request's subject taken apart: who asks what of whom. kInvalidArgument if it is none of ours.
 struct RpcSubject {

@@ -3,14 +3,18 @@
 #include <yaml-cpp/yaml.h>
 
 #include <filesystem>
+#include <map>
 #include <set>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "base/status.h"
+#include "cli/mesh/events_config.h"
 #include "cli/mesh/mesh_spec.h"
 #include "cli/mesh/nats_config.h"
 #include "cli/mesh/pki.h"
+#include "schema/event_grants.h"
+#include "schema/object.h"
 #include "schema/subjects.h"
 
 namespace trivium::cli {
@@ -141,6 +145,15 @@ std::string Emit(const YAML::Node& node) {
   return absl::StrCat(emitter.c_str(), "\n");
 }
 
+void WriteSqlSection(const Maker& maker, const MeshSpec& mesh, YAML::Node root) {
+  root["sql"]["hosts"] = Texts(mesh.sql_hosts);
+  root["sql"]["database"] = mesh.sql_database;
+  root["sql"]["user"] = "trivium_writer";
+  root["sql"]["ca"] = maker.Path("sql/ca.crt");
+  root["sql"]["cert"] = maker.Path("sql/trivium_writer.crt");
+  root["sql"]["key"] = maker.Path("sql/trivium_writer.key");
+}
+
 // What a control plane is told of a cluster that it serves.
 void DescribeCluster(const ClusterSpec& cluster, YAML::Node node) {
   node["cluster"] = cluster.name;
@@ -168,12 +181,7 @@ absl::Status WriteControlPlane(Maker* maker, const MeshSpec& mesh, const Cluster
     }
   }
   root["nats"] = NatsSection(*maker, cluster.hubs, principal);
-  root["sql"]["hosts"] = Texts(mesh.sql_hosts);
-  root["sql"]["database"] = mesh.sql_database;
-  root["sql"]["user"] = "trivium_writer";
-  root["sql"]["ca"] = maker->Path("sql/ca.crt");
-  root["sql"]["cert"] = maker->Path("sql/trivium_writer.crt");
-  root["sql"]["key"] = maker->Path("sql/trivium_writer.key");
+  WriteSqlSection(*maker, mesh, root);
   WriteWatching(mesh, mesh.controlplane_metrics, root);
   return maker->Write(absl::StrCat("controlplane/", instance, ".yaml"), Emit(root));
 }
@@ -212,6 +220,75 @@ absl::Status WriteSql(Maker* maker, const MeshSpec& mesh) {
   return maker->Write("sql/ca.crt", maker->authority().pem().certificate);
 }
 
+absl::Status WriteRelay(Maker* maker, const MeshSpec& mesh, const ClusterSpec& cluster,
+                        const std::string& instance) {
+  const EventsSpec& events = *cluster.events;
+  const std::string principal = Principal{cluster.name, "relay", instance}.ToString();
+  TRIVIUM_RETURN_IF_ERROR(maker->Principal(principal));
+  YAML::Node root;
+  root["instance"] = instance;
+  YAML::Node own(YAML::NodeType::Map);
+  own["cluster"] = cluster.name;
+  own["cluster_id"] = cluster.id;
+  own["home"] = cluster.home;
+  root["clusters"].push_back(own);
+  if (events.mesh) {
+    YAML::Node log(YAML::NodeType::Map);
+    log["cluster"] = kMeshCluster;
+    root["clusters"].push_back(log);
+  }
+  root["nats"] = NatsSection(*maker, {events.server}, principal);
+  WriteSqlSection(*maker, mesh, root);
+  root["stream"]["max_age_s"] = events.max_age_s;
+  root["stream"]["max_bytes"] = events.max_bytes;
+  for (const EventSubscriberSpec& subscriber : events.subscribers) {
+    YAML::Node item(YAML::NodeType::Map);
+    item["name"] = subscriber.name;
+    item["cluster"] = subscriber.cluster;
+    if (!subscriber.kinds.empty()) item["kinds"] = Texts(subscriber.kinds);
+    root["subscribers"].push_back(item);
+  }
+  WriteWatching(mesh, mesh.relay_metrics, root);
+  return maker->Write(absl::StrCat("relay/", instance, ".yaml"), Emit(root));
+}
+
+// The events' server, its relays, and for each subscriber what it connects with.
+absl::Status WriteEvents(Maker* maker, const MeshSpec& mesh, const ClusterSpec& cluster,
+                         const std::string& folder) {
+  const EventsSpec& events = *cluster.events;
+  TRIVIUM_RETURN_IF_ERROR(
+      maker->Server("nats/" + events.server.name, events.server.name, {events.server.host}));
+  TRIVIUM_RETURN_IF_ERROR(
+      maker->Write(absl::StrCat("nats/", events.server.name, ".conf"), EventsServerConfig(cluster, folder)));
+  for (const std::string& instance : events.relays) {
+    TRIVIUM_RETURN_IF_ERROR(WriteRelay(maker, mesh, cluster, instance));
+  }
+  std::map<std::string, YAML::Node> files;
+  for (const EventSubscriberSpec& subscriber : events.subscribers) {
+    const std::string principal = Principal{cluster.name, "sub", subscriber.name}.ToString();
+    TRIVIUM_RETURN_IF_ERROR(maker->Principal(principal));
+    YAML::Node& root = files[subscriber.name];
+    if (!root["principal"].IsDefined()) {
+      root["principal"] = principal;
+      root["inbox_prefix"] = subjects::InboxPrefix(principal);
+      root["nats"] = NatsSection(*maker, {events.server}, principal);
+    }
+    for (const auto& [consumer, filter] :
+         EventConsumers(subscriber.name, subscriber.cluster, subscriber.kinds)) {
+      YAML::Node item(YAML::NodeType::Map);
+      item["stream"] = EventStreamName(subscriber.cluster);
+      item["consumer"] = consumer;
+      item["subjects"] = filter;
+      root["consumers"].push_back(item);
+    }
+  }
+  for (const auto& [name, root] : files) {
+    TRIVIUM_RETURN_IF_ERROR(
+        maker->Write(absl::StrCat("subscriber/", cluster.name, "-", name, ".yaml"), Emit(root)));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status WriteCluster(Maker* maker, const MeshSpec& mesh, const ClusterSpec& cluster,
                           const std::string& folder, YAML::Node contexts) {
   for (const auto* group : {&cluster.hubs, &cluster.edges}) {
@@ -227,6 +304,7 @@ absl::Status WriteCluster(Maker* maker, const MeshSpec& mesh, const ClusterSpec&
     TRIVIUM_RETURN_IF_ERROR(WriteControlPlane(maker, mesh, cluster, instance));
   }
   for (const NodeSpec& node : cluster.nodes) TRIVIUM_RETURN_IF_ERROR(WriteAgent(maker, mesh, cluster, node));
+  if (cluster.events.has_value()) TRIVIUM_RETURN_IF_ERROR(WriteEvents(maker, mesh, cluster, folder));
   for (const std::string& name : cluster.operators) {
     const std::string principal = Principal{cluster.name, "ctl", name}.ToString();
     TRIVIUM_RETURN_IF_ERROR(maker->Principal(principal));
@@ -248,7 +326,7 @@ absl::StatusOr<MeshInitResult> MeshInit(const MeshInitOptions& options) {
   TRIVIUM_ASSIGN_OR_RETURN(const std::string text, options.files->Read(options.spec));
   TRIVIUM_ASSIGN_OR_RETURN(const MeshSpec mesh, ParseMeshSpec(text, options.spec));
   const std::string folder = std::filesystem::absolute(options.folder).lexically_normal().string();
-  for (const char* part : {"", "/nats", "/sql", "/controlplane", "/agent"}) {
+  for (const char* part : {"", "/nats", "/sql", "/controlplane", "/agent", "/relay", "/subscriber"}) {
     TRIVIUM_RETURN_IF_ERROR(options.files->MakeFolders(folder + part));
   }
   Maker maker(options, folder);

@@ -208,6 +208,64 @@ TEST(MeshSpec, ErrorsNameTheLineAndTheKey) {
   EXPECT_THAT(error("[aws-cp1]", "[aws-cp1, aws-cp1]"), HasSubstr("holds \"aws-cp1\" twice"));
 }
 
+constexpr char kEvents[] = R"(
+  events:
+    host: 127.0.0.1
+    port: 4300
+    store_dir: /var/lib/trivium-events
+    mesh: true
+    relays: [aws-relay1]
+    subscribers:
+    - {name: audit}
+    - {name: dns, kinds: [endpoint]}
+    - {name: audit, cluster: _mesh}
+)";
+
+TEST_F(MeshInitTest, AClustersEventsHaveAServerRelaysAndSubscribers) {
+  ASSERT_TRUE(RealFiles()->WriteAtomically(folder_ + "/mesh.yaml", std::string(kSpec) + kEvents).ok());
+  const auto made = Init();
+  ASSERT_TRUE(made.ok()) << made.status();
+  EXPECT_EQ(made->certificates_made, 14);  // the server, a relay, two subscribers
+  const std::string server = Read("nats/aws-events.conf");
+  EXPECT_THAT(server, HasSubstr("jetstream {\n  store_dir: \"/var/lib/trivium-events\""));
+  EXPECT_THAT(server, Not(HasSubstr("cluster {")));
+  EXPECT_THAT(server, Not(HasSubstr("gateway {")));
+  EXPECT_THAT(server,
+              HasSubstr("publish: {allow: [\"$JS.API.CONSUMER.MSG.NEXT.TRIVIUM-EV-aws.dns:endpoint\", "
+                        "\"$JS.API.CONSUMER.MSG.NEXT.TRIVIUM-EV-aws.dns:_log\", "
+                        "\"$JS.ACK.TRIVIUM-EV-aws.dns:endpoint.>\", "
+                        "\"$JS.ACK.TRIVIUM-EV-aws.dns:_log.>\"]}"));
+  const std::string relay = Read("relay/aws-relay1.yaml");
+  EXPECT_THAT(relay, HasSubstr("- cluster: aws\n    cluster_id: 1\n    home: 1\n  - cluster: _mesh\n"));
+  EXPECT_THAT(relay, HasSubstr("aws-relay-aws-relay1.crt"));
+  const std::string dns = Read("subscriber/aws-dns.yaml");
+  EXPECT_THAT(dns, HasSubstr("consumer: dns:endpoint"));
+  EXPECT_THAT(dns, HasSubstr("consumer: dns:_log"));
+  EXPECT_THAT(Read("subscriber/aws-audit.yaml"), HasSubstr("stream: TRIVIUM-EV-_mesh"));
+  // Neither has any business on the servers of the mesh.
+  for (const char* other : {"nats/aws-hub1.conf", "nats/aws-edge1.conf"}) {
+    EXPECT_THAT(Read(other), Not(HasSubstr(":sub:")));
+    EXPECT_THAT(Read(other), Not(HasSubstr(":relay:")));
+  }
+}
+
+TEST(MeshSpec, ErrorsInEventsNameTheLineAndTheKey) {
+  auto error = [](const std::string& from, const std::string& to) {
+    std::string text = std::string(kSpec) + kEvents;
+    text.replace(text.find(from), from.size(), to);
+    return std::string(ParseMeshSpec(text, "mesh.yaml").status().message());
+  };
+  EXPECT_THAT(error("kinds: [endpoint]", "kinds: [pod]"), HasSubstr("there are: region, cluster"));
+  EXPECT_THAT(error("cluster: _mesh", "cluster: gcp"), HasSubstr("holds the events of aws and _mesh"));
+  EXPECT_THAT(error("mesh: true", "mesh: false"), HasSubstr("holds the events of aws"));
+  EXPECT_THAT(error("mesh: true", "mesh: perhaps"), HasSubstr("want true or false"));
+  EXPECT_THAT(error("name: dns", "name: audit"), HasSubstr("\"audit\" is there twice"));
+  EXPECT_THAT(error("name: dns", "name: \"d:s\""), HasSubstr("d:s"));
+  EXPECT_THAT(error("relays: [aws-relay1]", "max_bytes: 10000000000\n    relays: [r]"),
+              HasSubstr("max_store_bytes"));
+  EXPECT_THAT(error("store_dir:", "stores:"), HasSubstr("events.stores"));
+}
+
 TEST(Pki, AForeignKeyDoesNotMakeAnAuthority) {
   const auto one = CertificateAuthority::Create("one", RealClock()->Now(), absl::Hours(1));
   const auto two = CertificateAuthority::Create("two", RealClock()->Now(), absl::Hours(1));

@@ -1,12 +1,16 @@
 #include "cli/mesh/mesh_spec.h"
 
+#include <algorithm>
 #include <set>
+#include <utility>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "base/listen_address.h"
 #include "base/status.h"
 #include "base/yaml_section.h"
+#include "schema/event_grants.h"
+#include "schema/object.h"
 #include "schema/subjects.h"
 
 namespace trivium::cli {
@@ -82,12 +86,67 @@ absl::StatusOr<NodeSpec> ParseNode(const YamlSection& s) {
   return node;
 }
 
+absl::Status ParseSubscribers(const YamlSection& s, const std::string& cluster, EventsSpec* events) {
+  if (!s.Has("subscribers")) return absl::OkStatus();
+  TRIVIUM_ASSIGN_OR_RETURN(const std::vector<YamlSection> sections, s.Sections("subscribers"));
+  std::set<std::pair<std::string, std::string>> seen;
+  for (const YamlSection& section : sections) {
+    EventSubscriberSpec subscriber;
+    TRIVIUM_RETURN_IF_ERROR(section.Allow({"name", "cluster", "kinds"}));
+    TRIVIUM_RETURN_IF_ERROR(TokenText(section, "name", &subscriber.name));
+    subscriber.cluster = cluster;
+    TRIVIUM_RETURN_IF_ERROR(section.OptionalText("cluster", &subscriber.cluster));
+    if (subscriber.cluster != cluster && !(subscriber.cluster == kMeshCluster && events->mesh)) {
+      return section.Error(
+          "cluster", absl::StrCat("\"", subscriber.cluster, "\": this server holds the events of ", cluster,
+                                  events->mesh ? " and _mesh" : ""));
+    }
+    TRIVIUM_RETURN_IF_ERROR(section.OptionalTextList("kinds", &subscriber.kinds));
+    for (const std::string& kind : subscriber.kinds) {
+      if (!IsEventKind(kind)) {
+        return section.Error("kinds", absl::StrCat("holds \"", kind, "\"; there are: ", EventKindList()));
+      }
+    }
+    if (!seen.emplace(subscriber.name, subscriber.cluster).second) {
+      return section.Error("name", absl::StrCat("\"", subscriber.name, "\" is there twice"));
+    }
+    events->subscribers.push_back(std::move(subscriber));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<EventsSpec> ParseEvents(const YamlSection& s, const std::string& cluster) {
+  EventsSpec events;
+  TRIVIUM_RETURN_IF_ERROR(s.Allow({"host", "port", "monitor_port", "store_dir", "max_store_bytes", "mesh",
+                                   "max_age_s", "max_bytes", "relays", "subscribers"}));
+  events.server.name = cluster + "-events";
+  TRIVIUM_RETURN_IF_ERROR(s.Text("host", &events.server.host));
+  TRIVIUM_RETURN_IF_ERROR(Port(s, "port", true, &events.server.port));
+  TRIVIUM_RETURN_IF_ERROR(Port(s, "monitor_port", false, &events.server.monitor_port));
+  TRIVIUM_RETURN_IF_ERROR(s.Text("store_dir", &events.store_dir));
+  TRIVIUM_RETURN_IF_ERROR(
+      s.OptionalNumber("max_store_bytes", 16 << 20, uint64_t{1} << 50, &events.max_store_bytes));
+  TRIVIUM_RETURN_IF_ERROR(s.OptionalNumber("max_age_s", 60, 10 * 366 * 86'400, &events.max_age_s));
+  TRIVIUM_RETURN_IF_ERROR(s.OptionalNumber("max_bytes", 16 << 20, uint64_t{1} << 44, &events.max_bytes));
+  std::string mesh = "false";
+  TRIVIUM_RETURN_IF_ERROR(s.OptionalText("mesh", &mesh));
+  if (mesh != "true" && mesh != "false") return s.Error("mesh", "want true or false");
+  events.mesh = mesh == "true";
+  if (events.max_bytes * (events.mesh ? 2 : 1) > events.max_store_bytes) {
+    return s.Error("max_bytes",
+                   absl::StrCat("the streams may grow beyond max_store_bytes, ", events.max_store_bytes));
+  }
+  TRIVIUM_RETURN_IF_ERROR(TokenList(s, "relays", &events.relays));
+  TRIVIUM_RETURN_IF_ERROR(ParseSubscribers(s, cluster, &events));
+  return events;
+}
+
 absl::StatusOr<ClusterSpec> ParseCluster(const YamlSection& s,
                                          const absl::flat_hash_map<std::string, uint32_t>& regions) {
   ClusterSpec cluster;
   uint64_t id = 0, space = 0;
   TRIVIUM_RETURN_IF_ERROR(s.Allow({"name", "id", "region", "address_space", "pod_cidrs", "nats",
-                                   "control_planes", "nodes", "operators"}));
+                                   "control_planes", "nodes", "operators", "events"}));
   TRIVIUM_RETURN_IF_ERROR(TokenText(s, "name", &cluster.name));
   if (cluster.name.front() == '_')
     return s.Error("name", "must not begin with '_': that is for the mesh itself");
@@ -115,6 +174,10 @@ absl::StatusOr<ClusterSpec> ParseCluster(const YamlSection& s,
       return section.Error("name", absl::StrCat("\"", node.name, "\" is there twice"));
     cluster.nodes.push_back(std::move(node));
   }
+  if (s.Has("events")) {
+    TRIVIUM_ASSIGN_OR_RETURN(const YamlSection events, s.Section("events"));
+    TRIVIUM_ASSIGN_OR_RETURN(cluster.events, ParseEvents(events, cluster.name));
+  }
   return cluster;
 }
 
@@ -140,9 +203,10 @@ absl::StatusOr<MeshSpec> ParseMeshSpec(absl::string_view text, const std::string
   TRIVIUM_RETURN_IF_ERROR(root.OptionalText("log_format", &spec.log_format));
   if (root.Has("metrics")) {
     TRIVIUM_ASSIGN_OR_RETURN(const YamlSection metrics, root.Section("metrics"));
-    TRIVIUM_RETURN_IF_ERROR(metrics.Allow({"controlplane", "agent"}));
+    TRIVIUM_RETURN_IF_ERROR(metrics.Allow({"controlplane", "agent", "relay"}));
     TRIVIUM_RETURN_IF_ERROR(Address(metrics, "controlplane", &spec.controlplane_metrics));
     TRIVIUM_RETURN_IF_ERROR(Address(metrics, "agent", &spec.agent_metrics));
+    TRIVIUM_RETURN_IF_ERROR(Address(metrics, "relay", &spec.relay_metrics));
   }
   TRIVIUM_ASSIGN_OR_RETURN(const YamlSection sql, root.Section("sql"));
   TRIVIUM_RETURN_IF_ERROR(sql.Allow({"hosts", "database"}));
@@ -178,6 +242,14 @@ absl::StatusOr<MeshSpec> ParseMeshSpec(absl::string_view text, const std::string
       if (!instances.insert(instance).second) {
         return s.Error("control_planes", absl::StrCat("holds \"", instance, "\" twice"));
       }
+    }
+    // Two streams of one log would share its cursor in the database.
+    if (cluster.events.has_value() && cluster.events->mesh &&
+        std::any_of(spec.clusters.begin(), spec.clusters.end(), [](const ClusterSpec& other) {
+          return other.events.has_value() && other.events->mesh;
+        })) {
+      return s.Error("events",
+                     "`mesh: true` stands in another cluster's too: one server holds the mesh's events");
     }
     spec.clusters.push_back(std::move(cluster));
   }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,25 @@ struct NodeSpec {
   std::string pin_root = "/sys/fs/bpf/trivium";
 };
 
+// Who may read events (docs/events.md).
+struct EventSubscriberSpec {
+  std::string name;
+  std::string cluster;             // whose events; "_mesh" for the mesh's own log
+  std::vector<std::string> kinds;  // empty: every kind
+};
+
+// The server that holds a cluster's events for third parties: of its own, joined with no other.
+struct EventsSpec {
+  NatsServerSpec server;  // without ports for others
+  std::string store_dir;
+  uint64_t max_store_bytes = uint64_t{10} << 30;  // of all streams
+  bool mesh = false;                              // the mesh's own log too
+  uint64_t max_age_s = 7 * 86'400;
+  uint64_t max_bytes = uint64_t{1} << 30;  // of each stream
+  std::vector<std::string> relays;
+  std::vector<EventSubscriberSpec> subscribers;
+};
+
 struct ClusterSpec {
   std::string name;
   uint32_t id = 0;
@@ -45,6 +65,7 @@ struct ClusterSpec {
   std::vector<std::string> control_planes;  // an instance may be in the lists of several clusters
   std::vector<NodeSpec> nodes;
   std::vector<std::string> operators;
+  std::optional<EventsSpec> events;
 };
 
 struct MeshSpec {
@@ -54,6 +75,7 @@ struct MeshSpec {
   // Where each daemon serves its metrics; empty: where it does by itself (docs/metrics.md).
   std::string controlplane_metrics;
   std::string agent_metrics;
+  std::string relay_metrics;
   std::vector<std::string> sql_hosts;  // host:port
   std::string sql_database = "trivium";
   std::vector<ClusterSpec> clusters;

@@ -3,49 +3,31 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
+#include "cli/mesh/nats_text.h"
 #include "schema/object.h"
 #include "schema/subjects.h"
 
 namespace trivium::cli {
 namespace {
 
-struct User {
-  std::string principal;
-  std::vector<std::string> publish;
-  std::vector<std::string> subscribe;
-};
-
-std::string Quoted(const std::string& text) { return absl::StrCat("\"", text, "\""); }
-
-std::string List(const std::vector<std::string>& subjects) {
-  return absl::StrCat(
-      "[", absl::StrJoin(subjects, ", ", [](std::string* out, const std::string& s) { *out += Quoted(s); }),
-      "]");
-}
-
-std::string OwnInbox(const std::string& principal) {
-  return absl::StrCat(subjects::InboxPrefix(principal), ".>");
-}
-
 // What everybody who follows histories needs.
-User Follower(const Principal& who) {
+NatsUserSpec Follower(const Principal& who) {
   const std::string principal = who.ToString();
-  return User{principal,
-              {subjects::Sync("*", principal), subjects::Chunk("*", principal)},
-              {subjects::kFeedAndHeads, OwnInbox(principal)}};
+  return NatsUserSpec{principal,
+                      {subjects::Sync("*", principal), subjects::Chunk("*", principal)},
+                      {subjects::kFeedAndHeads, OwnInbox(principal)}};
 }
 
-User NodeUser(const std::string& cluster, const std::string& node) {
-  User user = Follower({cluster, "node", node});
+NatsUserSpec NodeUser(const std::string& cluster, const std::string& node) {
+  NatsUserSpec user = Follower({cluster, "node", node});
   user.publish.push_back(subjects::Api(cluster, user.principal, "*"));
   user.publish.push_back(subjects::AgentStatus(cluster, node));
   user.publish.push_back(subjects::Flows(cluster, node));
   return user;
 }
 
-User OperatorUser(const std::string& cluster, const std::string& name) {
-  User user = Follower({cluster, "ctl", name});
+NatsUserSpec OperatorUser(const std::string& cluster, const std::string& name) {
+  NatsUserSpec user = Follower({cluster, "ctl", name});
   user.publish.push_back(subjects::Api(cluster, user.principal, "*"));
   user.subscribe.push_back(subjects::EveryAgentStatus(cluster));
   user.subscribe.push_back(subjects::EveryFlows(cluster));
@@ -54,8 +36,8 @@ User OperatorUser(const std::string& cluster, const std::string& name) {
 
 // A control plane answers whoever asks, so it may publish to every inbox; feeds only of the clusters that it
 // serves and of the mesh. It connects as one of its first cluster, and is a principal of each.
-User ControlPlaneUser(const std::vector<const ClusterSpec*>& clusters, const std::string& instance) {
-  User user = Follower({clusters.front()->name, "cp", instance});
+NatsUserSpec ControlPlaneUser(const std::vector<const ClusterSpec*>& clusters, const std::string& instance) {
+  NatsUserSpec user = Follower({clusters.front()->name, "cp", instance});
   for (const std::string& subject :
        {subjects::Feed(kMeshCluster), std::string(subjects::kHeads), std::string("_INBOX.>"),
         subjects::Api(kMeshCluster, user.principal, "*")}) {
@@ -77,23 +59,7 @@ User ControlPlaneUser(const std::vector<const ClusterSpec*>& clusters, const std
   return user;
 }
 
-std::string UserLine(const User& user) {
-  return absl::StrCat("      {user: ", Quoted(NatsUser(user.principal)),
-                      ", permissions: {\n        publish: {allow: ", List(user.publish),
-                      "}\n        subscribe: {allow: ", List(user.subscribe), "}}}\n");
-}
-
-std::string Tls(const std::string& folder, const std::string& authority, const std::string& certificate,
-                absl::string_view extra) {
-  return absl::StrCat("tls {\n    ca_file: ", Quoted(absl::StrCat(folder, "/", authority, ".crt")),
-                      "\n    cert_file: ", Quoted(absl::StrCat(folder, "/nats/", certificate, ".crt")),
-                      "\n    key_file: ", Quoted(absl::StrCat(folder, "/nats/", certificate, ".key")),
-                      "\n    verify: true\n    timeout: 5\n", extra, "  }");
-}
-
 }  // namespace
-
-std::string NatsUser(const std::string& principal) { return absl::StrCat("trivium:", principal); }
 
 std::string NatsServerConfig(const MeshSpec& mesh, const ClusterSpec& cluster, const NatsServerSpec& server,
                              const std::string& folder) {
@@ -102,11 +68,11 @@ std::string NatsServerConfig(const MeshSpec& mesh, const ClusterSpec& cluster, c
   if (server.hub) {
     for (const std::string& cp : cluster.control_planes) {
       const std::vector<const ClusterSpec*> served = mesh.ServedBy(cp);
-      if (served.front() == &cluster) users += UserLine(ControlPlaneUser(served, cp));
+      if (served.front() == &cluster) users += NatsUserLine(ControlPlaneUser(served, cp));
     }
   } else {
-    for (const NodeSpec& node : cluster.nodes) users += UserLine(NodeUser(cluster.name, node.name));
-    for (const std::string& name : cluster.operators) users += UserLine(OperatorUser(cluster.name, name));
+    for (const NodeSpec& node : cluster.nodes) users += NatsUserLine(NodeUser(cluster.name, node.name));
+    for (const std::string& name : cluster.operators) users += NatsUserLine(OperatorUser(cluster.name, name));
   }
 
   std::vector<std::string> routes;
@@ -123,11 +89,11 @@ std::string NatsServerConfig(const MeshSpec& mesh, const ClusterSpec& cluster, c
       for (const NatsServerSpec& s : *group)
         urls.push_back(absl::StrCat("tls://", s.host, ":", s.gateway_port));
     }
-    absl::StrAppend(&gateways, "    {name: ", Quoted(other.name), ", urls: ", List(urls), "}\n");
+    absl::StrAppend(&gateways, "    {name: ", Quoted(other.name), ", urls: ", NatsList(urls), "}\n");
   }
 
   // An authority of its own, so that no client can pose as a server of the mesh.
-  const std::string fabric = Tls(folder, "fabric-ca", server.name + "-fabric", "");
+  const std::string fabric = NatsTls(folder, "fabric-ca", server.name + "-fabric", "");
   return absl::StrCat(
       "# Written by `triviumctl mesh init`; change mesh.yaml and run it again.\n",
       "server_name: ", Quoted(server.name), "\n",
@@ -137,11 +103,11 @@ std::string NatsServerConfig(const MeshSpec& mesh, const ClusterSpec& cluster, c
       "max_pending: 16MB\nwrite_deadline: \"2s\"\nping_interval: \"5s\"\nping_max: 2\nmax_payload: 1MB\n"
       "max_connections: 20000\n\n",
       // verify_and_map turns the certificate's URI into the user below.
-      Tls(folder, "ca", server.name, "    verify_and_map: true\n"), "\n\n",
+      NatsTls(folder, "ca", server.name, "    verify_and_map: true\n"), "\n\n",
       "# One user per principal, allow lists alone.\naccounts {\n  MESH {\n    users: [\n", users,
       "    ]\n  }\n  SYS {}\n}\nsystem_account: SYS\n\n", "cluster {\n  name: ", Quoted(cluster.name),
       "\n  listen: ", Quoted(absl::StrCat(server.host, ":", server.cluster_port)),
-      "\n  no_advertise: true\n  routes: ", List(routes), "\n  ", fabric, "\n}\n\n",
+      "\n  no_advertise: true\n  routes: ", NatsList(routes), "\n  ", fabric, "\n}\n\n",
       "gateway {\n  name: ", Quoted(cluster.name),
       "\n  listen: ", Quoted(absl::StrCat(server.host, ":", server.gateway_port)),
       "\n  advertise: ", Quoted(absl::StrCat(server.host, ":", server.gateway_port)),

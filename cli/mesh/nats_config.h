@@ -5,11 +5,9 @@
 #include <string>
 
 #include "cli/mesh/mesh_spec.h"
+#include "cli/mesh/nats_text.h"
 
 namespace trivium::cli {
-
-// How a certificate's subject names the principal: what NATS maps to a user.
-std::string NatsUser(const std::string& principal);
 
 // The server called `server` of `cluster`. Certificate paths are relative to `folder` (absolute): ca.crt and
 // nats/<server>.crt|key.

@@ -57,7 +57,9 @@ bool MayAsk(const std::string& role, const v1::Request& request) {
     case v1::Request::kApply:
     case v1::Request::kDelete:
     case v1::Request::kTrace:
+    case v1::Request::kPolicyDiff:
     case v1::Request::kBumpEpoch:
+    case v1::Request::kRefreshReachability:
       return role == "ctl";
     case v1::Request::kForward:
       return false;  // it has a subject of its own
@@ -69,8 +71,8 @@ bool MayAsk(const std::string& role, const v1::Request& request) {
 }  // namespace
 
 ApiServer::ApiServer(std::string instance, const Planner* planner, Writer* writer, Forwarder* forwarder,
-                     Reader* reader, Waiter* waiter, EpochAdmin* epochs, Bus* bus, Executor* executor,
-                     Clock* clock)
+                     Reader* reader, Waiter* waiter, EpochAdmin* epochs, PolicyDiffer* differ,
+                     ReachabilityKeeper* reachability, Bus* bus, Executor* executor, Clock* clock)
     : instance_(std::move(instance)),
       planner_(planner),
       writer_(writer),
@@ -78,6 +80,8 @@ ApiServer::ApiServer(std::string instance, const Planner* planner, Writer* write
       reader_(reader),
       waiter_(waiter),
       epochs_(epochs),
+      differ_(differ),
+      reachability_(reachability),
       bus_(bus),
       executor_(executor),
       clock_(clock) {}
@@ -223,6 +227,10 @@ void ApiServer::Handle(const std::string& subject, const std::string& payload, A
       return answer(reader_->Trace(request.trace()));
     case v1::Request::kWait:
       return waiter_->Wait(request.wait(), TimeoutOf(request), std::move(answer));
+    case v1::Request::kPolicyDiff:
+      return Diff(request, principal, std::move(answer));
+    case v1::Request::kRefreshReachability:
+      return reachability_->Refresh(std::move(answer));
     case v1::Request::kBumpEpoch:
       return epochs_->Bump(request.bump_epoch(), CallerOf(principal, request), std::move(answer));
     default:
@@ -241,6 +249,14 @@ void ApiServer::Handle(const std::string& subject, const std::string& payload, A
       [this, request = std::move(request), principal, bytes = payload.size(), deadline](Answer to) mutable {
         Write(std::move(request), principal, bytes, deadline - clock_->Monotonic(), std::move(to));
       });
+}
+
+// Nothing of it is written, so that it needs no id.
+void ApiServer::Diff(const v1::Request& request, const Principal& principal, Answer answer) {
+  Caller caller;
+  caller.principal = principal;
+  caller.source = request.source();
+  differ_->Diff(request.policy_diff(), caller, TimeoutOf(request), std::move(answer));
 }
 
 // Of a request that was admitted: its id has the right form.

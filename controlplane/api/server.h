@@ -13,9 +13,11 @@
 #include "base/executor.h"
 #include "bus/bus.h"
 #include "controlplane/api/epoch_admin.h"
+#include "controlplane/api/policy_differ.h"
 #include "controlplane/api/reader.h"
 #include "controlplane/api/waiter.h"
 #include "controlplane/lease/forwarder.h"
+#include "controlplane/reachability/reachability_keeper.h"
 #include "controlplane/writer/planner.h"
 #include "controlplane/writer/writer.h"
 #include "schema/subjects.h"
@@ -35,7 +37,8 @@ class ApiServer {
 
   // Other control planes of the cluster hand requests to it as `instance`. No pointer is owned.
   ApiServer(std::string instance, const Planner* planner, Writer* writer, Forwarder* forwarder,
-            Reader* reader, Waiter* waiter, EpochAdmin* epochs, Bus* bus, Executor* executor, Clock* clock);
+            Reader* reader, Waiter* waiter, EpochAdmin* epochs, PolicyDiffer* differ,
+            ReachabilityKeeper* reachability, Bus* bus, Executor* executor, Clock* clock);
 
   // Subscribes to the cluster's requests.
   absl::Status Start();
@@ -60,6 +63,7 @@ class ApiServer {
   absl::Status AdmitForwarded(const std::string& subject, const std::string& payload, Principal* principal,
                               v1::Request* request, size_t* bytes) const;
   void Refuse(const std::string& subject, const absl::Status& status, Answer answer);
+  void Diff(const v1::Request& request, const Principal& principal, Answer answer);
   Caller CallerOf(const Principal& principal, const v1::Request& request) const;
   absl::Status Listen(const std::string& subject, const std::string& queue,
                       void (ApiServer::*handle)(const std::string&, const std::string&, Answer));
@@ -73,6 +77,8 @@ class ApiServer {
   Reader* const reader_;
   Waiter* const waiter_;
   EpochAdmin* const epochs_;
+  PolicyDiffer* const differ_;
+  ReachabilityKeeper* const reachability_;
   Bus* const bus_;
   Executor* const executor_;
   Clock* const clock_;

@@ -192,6 +192,19 @@ UPDATE writer_leases SET expires_at = now()
  WHERE home = $1::INT2 AND cluster_id = ANY($2::INT8[]) AND holder = $3::TEXT AND expires_at > now()
 )"};
 
+const Statement kReadEventCursor = {"read_event_cursor", R"(
+SELECT event, changes, batch, sequence, stream FROM event_cursors
+ WHERE home = $1::INT2 AND cluster_id = $2::INT8)"};
+
+// Of one stream it never goes back; another stream begins where it begins.
+const Statement kWriteEventCursor = {"write_event_cursor", R"(
+INSERT INTO event_cursors (home, cluster_id, event, changes, batch, sequence, stream)
+VALUES ($1::INT2, $2::INT8, $3::TEXT, $4::INT8, $5::UUID, $6::INT8, $7::TEXT)
+ON CONFLICT (home, cluster_id) DO UPDATE SET
+  event = excluded.event, changes = excluded.changes, batch = excluded.batch, sequence = excluded.sequence,
+  stream = excluded.stream, written_at = now()
+ WHERE event_cursors.stream <> excluded.stream OR event_cursors.sequence < excluded.sequence)"};
+
 const Statement kRaiseLogFloor = {"raise_log_floor", R"(
 UPDATE cluster_rev SET log_floor = LEAST($3::INT8, revision)
  WHERE home = $1::INT2 AND cluster_id = $2::INT8 AND log_floor < LEAST($3::INT8, revision)
@@ -337,9 +350,21 @@ const std::vector<const Statement*>& All() {
       &kDeleteOldAgentPositions,
       &kDeleteAgents,
       &kDeleteAgentPositions,
+      &kOpenReachability,
+      &kReadReachabilityState,
+      &kAdvanceReachability,
+      &kDeleteReachabilityOf,
+      &kDeleteReachabilityAbout,
+      &kDeleteReachabilityBesides,
+      &kDeleteSelectionsOf,
+      &kDeleteSelectionsBesides,
+      &kInsertReachability,
+      &kInsertSelections,
       &kHoldLeases,
       &kReadLeases,
       &kReleaseLeases,
+      &kReadEventCursor,
+      &kWriteEventCursor,
       &kReadLogAges,
       &kRaiseLogFloor,
       &kDeleteLogStep,

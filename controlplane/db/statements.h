@@ -51,10 +51,28 @@ extern const Statement kDeleteOldAgentPositions;
 extern const Statement kDeleteAgents;
 extern const Statement kDeleteAgentPositions;
 
+// Reachability (reachability_statements.cc).
+extern const Statement kOpenReachability;
+extern const Statement kReadReachabilityState;
+// The compare-and-set, first statement of every write: $3 writes came before, and none of a later position.
+extern const Statement kAdvanceReachability;
+// What the identities $3 have: all of it, or what is about the peers $4; and what all others have.
+extern const Statement kDeleteReachabilityOf;
+extern const Statement kDeleteReachabilityAbout;
+extern const Statement kDeleteReachabilityBesides;
+extern const Statement kDeleteSelectionsOf;
+extern const Statement kDeleteSelectionsBesides;
+extern const Statement kInsertReachability;
+extern const Statement kInsertSelections;
+
 // Writer leases, of the clusters $2 of one home.
 extern const Statement kHoldLeases;
 extern const Statement kReadLeases;
 extern const Statement kReleaseLeases;
+
+// How far events have been published.
+extern const Statement kReadEventCursor;
+extern const Statement kWriteEventCursor;
 
 // Compaction and epochs.
 // Of the first $5 revisions that the log holds: the first and the last, up to which one all are older than $3

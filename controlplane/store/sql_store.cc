@@ -13,9 +13,11 @@
 #include "controlplane/db/statements.h"
 #include "controlplane/store/agent_rows.h"
 #include "controlplane/store/commit_plan.h"
+#include "controlplane/store/event_cursor_rows.h"
 #include "controlplane/store/lease_rows.h"
 #include "controlplane/store/log_rows.h"
 #include "controlplane/store/object_rows.h"
+#include "controlplane/store/reachability_rows.h"
 #include "controlplane/store/sql_reads.h"
 
 namespace trivium {
@@ -271,6 +273,24 @@ void SqlStore::WriteAgents(const ClusterRef& cluster, std::vector<v1::AgentStatu
       std::move(done));
 }
 
+void SqlStore::OpenReachability(const ClusterRef& cluster, Executor* executor,
+                                Callback<ReachabilityState> done) {
+  Run<ReachabilityState>(
+      absl::StrCat("reading the state of reachability of ", cluster.name), options_.deadline, executor,
+      [cluster](Connection& connection) { return OpenReachabilityOnce(connection, cluster); },
+      std::move(done));
+}
+
+void SqlStore::WriteReachability(const ClusterRef& cluster, ReachabilityWrite write, Executor* executor,
+                                 Done done) {
+  RunDone(
+      absl::StrCat("writing reachability of ", cluster.name), executor,
+      [cluster, write = std::move(write)](Connection& connection) {
+        return WriteReachabilityOnce(connection, cluster, write);
+      },
+      std::move(done));
+}
+
 void SqlStore::Compact(const ClusterRef& cluster, uint64_t floor, absl::Time keep_requests_since,
                        Executor* executor, Done done) {
   const int64_t bound = static_cast<int64_t>(std::min<uint64_t>(floor, std::numeric_limits<int64_t>::max()));
@@ -298,6 +318,21 @@ void SqlStore::BumpEpoch(const ClusterRef& cluster, uint64_t unix_seconds, const
   Run<NewEpoch>(
       absl::StrCat("raising the epoch of ", cluster.name), options_.deadline, executor,
       [=](Connection& connection) { return BumpEpochOnce(connection, cluster, unix_seconds, why); },
+      std::move(done));
+}
+
+void SqlStore::ReadEventCursor(const ClusterRef& cluster, Executor* executor,
+                               Callback<std::optional<EventCursor>> done) {
+  Run<std::optional<EventCursor>>(
+      absl::StrCat("reading the event cursor of ", cluster.name), options_.deadline, executor,
+      [=](Connection& connection) { return ReadEventCursorOnce(connection, cluster); }, std::move(done));
+}
+
+void SqlStore::WriteEventCursor(const ClusterRef& cluster, const EventCursor& cursor, Executor* executor,
+                                Done done) {
+  RunDone(
+      absl::StrCat("writing the event cursor of ", cluster.name), executor,
+      [=](Connection& connection) { return WriteEventCursorOnce(connection, cluster, cursor); },
       std::move(done));
 }
 

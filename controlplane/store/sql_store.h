@@ -9,6 +9,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,12 +18,13 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "controlplane/db/sql_pool.h"
+#include "controlplane/store/event_cursors.h"
 #include "controlplane/store/store.h"
 #include "controlplane/store/table_statistics.h"
 
 namespace trivium {
 
-class SqlStore final : public Store {
+class SqlStore final : public Store, public EventCursors {
  public:
   struct Options {
     SqlPool::Options pool;
@@ -62,12 +64,20 @@ class SqlStore final : public Store {
                      Executor* executor, Done done) override;
   void WriteAgents(const ClusterRef& cluster, std::vector<v1::AgentStatus> agents, Executor* executor,
                    Done done) override;
+  void OpenReachability(const ClusterRef& cluster, Executor* executor,
+                        Callback<ReachabilityState> done) override;
+  void WriteReachability(const ClusterRef& cluster, ReachabilityWrite write, Executor* executor,
+                         Done done) override;
   void Compact(const ClusterRef& cluster, uint64_t floor, absl::Time keep_requests_since, Executor* executor,
                Done done) override;
   void TrimLog(const ClusterRef& cluster, const LogBounds& bounds, Executor* executor,
                Callback<Trimmed> done) override;
   void BumpEpoch(const ClusterRef& cluster, uint64_t unix_seconds, const AuditRow& why, Executor* executor,
                  Callback<NewEpoch> done) override;
+  void ReadEventCursor(const ClusterRef& cluster, Executor* executor,
+                       Callback<std::optional<EventCursor>> done) override;
+  void WriteEventCursor(const ClusterRef& cluster, const EventCursor& cursor, Executor* executor,
+                        Done done) override;
 
  private:
   template <typename T>

@@ -21,6 +21,7 @@
 #include "absl/time/time.h"
 #include "base/executor.h"
 #include "base/id128.h"
+#include "controlplane/store/reachability.h"
 #include "schema/codec.h"
 #include "schema/object.h"
 #include "trivium/v1/feed.pb.h"
@@ -175,6 +176,14 @@ class Store {
   // Agents' reports, coalesced by the caller: the newest row of each node wins, by (start_ms, sequence).
   virtual void WriteAgents(const ClusterRef& cluster, std::vector<v1::AgentStatus> agents, Executor* executor,
                            Done done) = 0;
+
+  // Whose reachability rows there are (made if there is no such row yet).
+  virtual void OpenReachability(const ClusterRef& cluster, Executor* executor,
+                                Callback<ReachabilityState> done) = 0;
+  // kAborted, and nothing is written, if another write came between, or if the rows that are there are of a
+  // later position of the cluster itself.
+  virtual void WriteReachability(const ClusterRef& cluster, ReachabilityWrite write, Executor* executor,
+                                 Done done) = 0;
 
   // Moves log_floor up to `floor` (never down, never beyond the head), then deletes log rows at or below it
   // and, of the requests those held, the ones older than `keep_requests_since`, in steps.

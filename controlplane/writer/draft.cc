@@ -11,6 +11,15 @@ namespace {
 
 size_t EncodedSize(const v1::Change& change) { return change.ByteSizeLong() + 6; }
 
+// An endpoint's key is its uid: what it was called goes with the deletion, for readers of events, who are
+// told of namespaces (docs/events.md). Nobody else looks at a deletion's object.
+void NameDeletedEndpoint(const v1::Object* was, v1::Change* change) {
+  if (was == nullptr) return;
+  v1::Endpoint& named = *change->mutable_object()->mutable_endpoint();
+  named.set_namespace_(was->endpoint().namespace_());
+  named.set_name(was->endpoint().name());
+}
+
 }  // namespace
 
 Draft::Draft(const Mirror* mirror, ClusterIndex* index, uint64_t revision)
@@ -93,6 +102,7 @@ void Draft::Delete(const ObjectKey& key) {
   change->set_op(v1::Change::DELETE);
   change->set_kind(key.kind);
   change->set_key(key.key);
+  if (key.kind == v1::KIND_ENDPOINT) NameDeletedEndpoint(Find(key.kind, key.key), change.get());
   Record(key, std::move(change));
 }
 

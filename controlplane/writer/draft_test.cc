@@ -24,6 +24,18 @@ TEST_F(DraftTest, ALaterRequestSeesTheEarlierOnes) {
   EXPECT_EQ(FindEndpoint(3), nullptr);
 }
 
+TEST_F(DraftTest, ADeletedEndpointIsCalledByItsName) {
+  ASSERT_TRUE(Do(Add(1, "shop", "a", "n1", "10.1.1.5"), NodeCaller("n1")).ok());
+  const v1::Changes changes = CommitPlan(&cluster_, [&](Draft* draft) {
+    ASSERT_TRUE(planner_.Plan(Remove(1, "n1"), NodeCaller("n1"), draft).ok());
+  });
+  ASSERT_EQ(changes.changes_size(), 1);
+  EXPECT_EQ(changes.changes(0).op(), v1::Change::DELETE);
+  EXPECT_EQ(changes.changes(0).key(), EndpointKey(Id128{0xe0, 1}));
+  EXPECT_EQ(changes.changes(0).object().endpoint().namespace_(), "shop");
+  EXPECT_EQ(changes.changes(0).object().endpoint().name(), "a");
+}
+
 TEST_F(DraftTest, ARefusedRequestLeavesNoTraceInTheIndex) {
   CommitPlan(&cluster_, [&](Draft* draft) {
     ASSERT_TRUE(planner_.Plan(Add(1, "shop", "a", "n1", "10.1.1.5"), NodeCaller("n1"), draft).ok());
@@ -31,8 +43,7 @@ TEST_F(DraftTest, ARefusedRequestLeavesNoTraceInTheIndex) {
     v1::Request bad = Add(2, "shop", "a", "n1", "10.1.1.5");
     bad.mutable_add_endpoint()->add_ips(MakeIp("10.1.1.6"));
     ASSERT_TRUE(planner_.Plan(Add(3, "shop", "c", "n1", "10.1.1.6"), NodeCaller("n1"), draft).ok());
-    EXPECT_THAT(planner_.Plan(bad, NodeCaller("n1"), draft),
-                Refuses(absl::StatusCode::kAborted, "10.1.1.6"));
+    EXPECT_THAT(planner_.Plan(bad, NodeCaller("n1"), draft), Refuses(absl::StatusCode::kAborted, "10.1.1.6"));
     EXPECT_EQ(draft->index().EndpointByName("shop", "a"), EndpointKey(Id128{0xe0, 1}));
     EXPECT_EQ(draft->index().EndpointByAddress(3, MakeIp("10.1.1.5")), EndpointKey(Id128{0xe0, 1}));
   });

@@ -190,6 +190,45 @@ CREATE TABLE public.clusters (
     body bytea NOT NULL
 );
 
+CREATE VIEW public.admin_cidrs AS
+ SELECT c.name AS cluster,
+    'pods of cluster'::text AS what,
+    c.name,
+    c.address_space,
+    u.prefix
+   FROM (public.clusters c
+     CROSS JOIN LATERAL unnest(c.pod_cidrs) u(prefix))
+UNION ALL
+ SELECT v.name AS cluster,
+    'pods of node'::text AS what,
+    n.name,
+    c.address_space,
+    u.prefix
+   FROM (((public.nodes n
+     JOIN public.cluster_rev v ON (((v.home = n.home) AND (v.cluster_id = n.cluster_id))))
+     LEFT JOIN public.clusters c ON (((c.home = 0) AND (c.cluster_id = 0) AND (c.name = v.name))))
+     CROSS JOIN LATERAL unnest(n.pod_cidrs) u(prefix))
+UNION ALL
+ SELECT v.name AS cluster,
+    'address of node'::text AS what,
+    n.name,
+    c.address_space,
+    u.prefix
+   FROM (((public.nodes n
+     JOIN public.cluster_rev v ON (((v.home = n.home) AND (v.cluster_id = n.cluster_id))))
+     LEFT JOIN public.clusters c ON (((c.home = 0) AND (c.cluster_id = 0) AND (c.name = v.name))))
+     CROSS JOIN LATERAL unnest(n.addresses) u(prefix))
+UNION ALL
+ SELECT v.name AS cluster,
+    'CIDR group'::text AS what,
+    g.name,
+    c.address_space,
+    u.prefix
+   FROM (((public.cidr_groups g
+     JOIN public.cluster_rev v ON (((v.home = g.home) AND (v.cluster_id = g.cluster_id))))
+     LEFT JOIN public.clusters c ON (((c.home = 0) AND (c.cluster_id = 0) AND (c.name = v.name))))
+     CROSS JOIN LATERAL unnest(g.cidrs) u(prefix));
+
 CREATE TABLE public.endpoints (
     home smallint NOT NULL,
     cluster_id bigint NOT NULL,
@@ -349,6 +388,24 @@ CREATE VIEW public.admin_identity_audit AS
      LEFT JOIN public.retired_identities r ON (((r.home = i.home) AND (r.cluster_id = i.cluster_id) AND (r.id = i.id))))
   WHERE ((i.refs <> COALESCE(c.n, (0)::bigint)) OR (r.id IS NOT NULL));
 
+CREATE VIEW public.admin_lag AS
+ SELECT a.cluster,
+    f.name AS follows,
+    count(*) AS nodes,
+    count(*) FILTER (WHERE (a.follows IS NULL)) AS nodes_unheard,
+    count(*) FILTER (WHERE (a.lag_revisions > 0)) AS nodes_behind,
+    max(a.lag_revisions) AS max_lag_revisions,
+    max(a.lag_seconds) AS max_lag_seconds,
+    max(a.silent_seconds) AS max_silent_seconds,
+    ( SELECT s.node
+           FROM public.admin_agents s
+          WHERE ((s.cluster = a.cluster) AND (s.follows = f.name) AND (s.lag_revisions > 0))
+          ORDER BY s.lag_revisions DESC, s.node
+         LIMIT 1) AS slowest_node
+   FROM (public.cluster_rev f
+     JOIN public.admin_agents a ON (((a.follows = f.name) OR ((a.follows IS NULL) AND (a.cluster = f.name)))))
+  GROUP BY a.cluster, f.name;
+
 CREATE TABLE public.liveness (
     home smallint NOT NULL,
     cluster_id bigint NOT NULL,
@@ -374,6 +431,18 @@ CREATE VIEW public.admin_liveness AS
    FROM (public.liveness s
      JOIN public.cluster_rev v ON (((v.home = s.home) AND (v.cluster_id = s.cluster_id))));
 
+CREATE VIEW public.admin_maps AS
+ SELECT v.name AS cluster,
+    a.node,
+    (m.item ->> 'name'::text) AS map,
+    ((m.item ->> 'entries'::text))::bigint AS entries,
+    ((m.item ->> 'capacity'::text))::bigint AS capacity,
+    (div((((m.item ->> 'entries'::text))::numeric * (100)::numeric), NULLIF(((m.item ->> 'capacity'::text))::numeric, (0)::numeric)))::bigint AS percent,
+    a.reported_at
+   FROM ((public.agents a
+     JOIN public.cluster_rev v ON (((v.home = a.home) AND (v.cluster_id = a.cluster_id))))
+     CROSS JOIN LATERAL jsonb_array_elements(a.maps) m(item));
+
 CREATE VIEW public.admin_nodes AS
  SELECT v.name AS cluster,
     n.name AS node,
@@ -398,6 +467,26 @@ CREATE VIEW public.admin_nodes AS
     n.revision
    FROM (public.nodes n
      JOIN public.cluster_rev v ON (((v.home = n.home) AND (v.cluster_id = n.cluster_id))));
+
+CREATE VIEW public.admin_overlapping_cidrs AS
+ SELECT a.prefix,
+    a.what,
+    a.cluster,
+    a.name,
+    b.prefix AS other_prefix,
+    b.what AS other_what,
+    b.cluster AS other_cluster,
+    b.name AS other_name,
+    (a.address_space = b.address_space) AS same_address_space,
+        CASE
+            WHEN (a.what = 'CIDR group'::text) THEN 'the group never selects those pods'::text
+            WHEN (a.what = 'address of node'::text) THEN 'pods take the node for a pod'::text
+            WHEN (a.address_space = b.address_space) THEN 'addresses are ambiguous'::text
+            ELSE 'kept apart by address spaces'::text
+        END AS consequence
+   FROM (public.admin_cidrs a
+     JOIN public.admin_cidrs b ON ((a.prefix && b.prefix)))
+  WHERE (((a.what = 'pods of cluster'::text) AND (b.what = 'pods of cluster'::text) AND (ROW(a.cluster, a.prefix) < ROW(b.cluster, b.prefix))) OR ((a.what = 'pods of node'::text) AND (b.what = 'pods of node'::text) AND (a.cluster = b.cluster) AND (ROW(a.name, a.prefix) < ROW(b.name, b.prefix))) OR ((a.what = 'address of node'::text) AND (b.what = 'pods of cluster'::text) AND (a.address_space = b.address_space)) OR ((a.what = 'CIDR group'::text) AND (b.what = 'pods of cluster'::text)));
 
 CREATE VIEW public.admin_policies AS
  SELECT v.name AS cluster,
@@ -441,6 +530,163 @@ CREATE VIEW public.admin_policies_not_enforced AS
      JOIN public.cluster_rev v ON (((v.home = a.home) AND (v.cluster_id = a.cluster_id))))
      CROSS JOIN LATERAL jsonb_array_elements(a.not_enforced) p(item));
 
+CREATE VIEW public.admin_policy_enforcement AS
+ SELECT v.name AS cluster,
+    p.kind,
+    p.namespace,
+    p.name,
+    p.revision,
+    n.name AS node,
+    a.enforced AS node_revision,
+    COALESCE(((a.epoch = v.epoch) AND (a.enforced >= p.revision) AND (x.reason IS NULL)), false) AS enforced,
+        CASE
+            WHEN (a.node IS NULL) THEN 'its agent has not reported yet'::text
+            WHEN (x.reason IS NOT NULL) THEN x.reason
+            WHEN (a.epoch <> v.epoch) THEN 'its agent is in another epoch'::text
+            WHEN (a.enforced >= p.revision) THEN NULL::text
+            WHEN (a.problem <> ''::text) THEN a.problem
+            ELSE 'its agent is behind'::text
+        END AS reason,
+    (EXTRACT(epoch FROM (now() - g.received_at)))::bigint AS silent_seconds
+   FROM (((((public.policies p
+     JOIN public.cluster_rev v ON (((v.home = p.home) AND (v.cluster_id = p.cluster_id))))
+     JOIN public.nodes n ON (((n.home = p.home) AND (n.cluster_id = p.cluster_id))))
+     LEFT JOIN public.agents g ON (((g.home = n.home) AND (g.cluster_id = n.cluster_id) AND (g.node = n.name))))
+     LEFT JOIN public.agent_positions a ON (((a.home = n.home) AND (a.cluster_id = n.cluster_id) AND (a.node = n.name) AND (a.followed = v.name))))
+     LEFT JOIN public.admin_policies_not_enforced x ON (((x.cluster = v.name) AND (x.node = n.name) AND (x.kind = p.kind) AND (x.namespace = p.namespace) AND (x.name = p.name))));
+
+CREATE TABLE public.policy_selections (
+    home smallint NOT NULL,
+    cluster_id bigint NOT NULL,
+    identity bigint NOT NULL,
+    kind text NOT NULL,
+    namespace text NOT NULL,
+    name text NOT NULL,
+    closes_ingress boolean NOT NULL,
+    closes_egress boolean NOT NULL,
+    epoch bigint NOT NULL,
+    revision bigint NOT NULL,
+    computed_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE VIEW public.admin_policy_selections AS
+ SELECT v.name AS cluster,
+    s.kind,
+    s.namespace,
+    s.name,
+    s.closes_ingress,
+    s.closes_egress,
+    s.identity,
+    i.label_text AS labels,
+    e.namespace AS endpoint_namespace,
+    e.name AS endpoint,
+    n.name AS node,
+    s.epoch,
+    s.revision,
+    s.computed_at
+   FROM ((((public.policy_selections s
+     JOIN public.cluster_rev v ON (((v.home = s.home) AND (v.cluster_id = s.cluster_id))))
+     LEFT JOIN public.identities i ON (((i.home = s.home) AND (i.cluster_id = s.cluster_id) AND (i.id = s.identity))))
+     LEFT JOIN public.endpoints e ON (((e.home = s.home) AND (e.cluster_id = s.cluster_id) AND (e.identity = s.identity))))
+     LEFT JOIN public.nodes n ON (((n.home = e.home) AND (n.cluster_id = e.cluster_id) AND (n.number = e.node))));
+
+CREATE TABLE public.reachability (
+    home smallint NOT NULL,
+    cluster_id bigint NOT NULL,
+    identity bigint NOT NULL,
+    peer bigint NOT NULL,
+    prefix text NOT NULL,
+    ingress boolean NOT NULL,
+    protocols smallint NOT NULL,
+    first_port integer NOT NULL,
+    last_port integer NOT NULL,
+    allowed boolean NOT NULL,
+    policy text NOT NULL,
+    origin text NOT NULL,
+    peer_home smallint NOT NULL,
+    peer_cluster_id bigint NOT NULL,
+    epoch bigint NOT NULL,
+    revision bigint NOT NULL,
+    computed_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE VIEW public.admin_reachability AS
+ SELECT v.name AS cluster,
+    r.identity,
+    i.label_text AS labels,
+        CASE
+            WHEN r.ingress THEN 'ingress'::text
+            ELSE 'egress'::text
+        END AS direction,
+        CASE
+            WHEN (r.peer = 0) THEN 'cidr'::text
+            WHEN (r.peer < 256) THEN 'entity'::text
+            ELSE 'identity'::text
+        END AS peer_kind,
+    w.name AS peer_cluster,
+    NULLIF(r.peer, 0) AS peer_identity,
+        CASE
+            WHEN (r.peer = 0) THEN r.prefix
+            WHEN (r.peer < 256) THEN e.name
+            ELSE p.label_text
+        END AS peer,
+    b.name AS protocol,
+    r.first_port,
+        CASE
+            WHEN (b."bit" = ANY (ARRAY[8, 16])) THEN LEAST(r.last_port, 255)
+            ELSE r.last_port
+        END AS last_port,
+        CASE
+            WHEN r.allowed THEN 'allowed'::text
+            ELSE 'denied'::text
+        END AS verdict,
+    NULLIF(split_part(r.policy, '/'::text, 1), ''::text) AS rule_kind,
+    NULLIF(split_part(r.policy, '/'::text, 2), ''::text) AS rule_namespace,
+    NULLIF(split_part(r.policy, '/'::text, 3), ''::text) AS rule_name,
+    NULLIF(r.origin, ''::text) AS rule_origin,
+    r.epoch,
+    r.revision,
+    r.computed_at
+   FROM ((((((public.reachability r
+     JOIN public.cluster_rev v ON (((v.home = r.home) AND (v.cluster_id = r.cluster_id))))
+     JOIN ( VALUES (1,'TCP'::text), (2,'UDP'::text), (4,'SCTP'::text), (8,'ICMP'::text), (16,'ICMPv6'::text), (32,'other'::text), (63,'ANY'::text)) b("bit", name) ON ((((r.protocols = 63) AND (b."bit" = 63)) OR ((r.protocols <> 63) AND (b."bit" <> 63) AND (((r.protocols)::bigint & (b."bit")::bigint) <> 0)))))
+     LEFT JOIN ( VALUES (1,'host'::text), (2,'world'::text), (3,'unmanaged'::text), (4,'health'::text), (5,'init'::text), (6,'remote-node'::text), (7,'kube-apiserver'::text), (8,'ingress'::text)) e(id, name) ON ((e.id = r.peer)))
+     LEFT JOIN public.identities i ON (((i.home = r.home) AND (i.cluster_id = r.cluster_id) AND (i.id = r.identity))))
+     LEFT JOIN public.identities p ON (((r.peer >= 256) AND (p.home = r.peer_home) AND (p.cluster_id = r.peer_cluster_id) AND (p.id = r.peer))))
+     LEFT JOIN public.cluster_rev w ON (((r.peer >= 256) AND (w.home = r.peer_home) AND (w.cluster_id = r.peer_cluster_id))));
+
+CREATE TABLE public.reachability_state (
+    home smallint NOT NULL,
+    cluster_id bigint NOT NULL,
+    writes bigint DEFAULT 0 NOT NULL,
+    complete boolean DEFAULT false NOT NULL,
+    epoch bigint DEFAULT 0 NOT NULL,
+    revision bigint DEFAULT 0 NOT NULL,
+    positions jsonb DEFAULT '[]'::jsonb NOT NULL,
+    rows_held bigint DEFAULT 0 NOT NULL,
+    problem text DEFAULT ''::text NOT NULL,
+    writer text DEFAULT ''::text NOT NULL,
+    written_at timestamp with time zone DEFAULT now() NOT NULL
+)
+WITH (fillfactor='50');
+
+CREATE VIEW public.admin_reachability_state AS
+ SELECT v.name AS cluster,
+    (p.item ->> 'cluster'::text) AS follows,
+    ((p.item ->> 'epoch'::text))::bigint AS epoch,
+    ((p.item ->> 'revision'::text))::bigint AS revision,
+    f.epoch AS head_epoch,
+    f.revision AS head_revision,
+    s.complete,
+    s.rows_held AS rows,
+    NULLIF(s.problem, ''::text) AS problem,
+    s.writer AS computed_by,
+    s.written_at
+   FROM (((public.reachability_state s
+     JOIN public.cluster_rev v ON (((v.home = s.home) AND (v.cluster_id = s.cluster_id))))
+     CROSS JOIN LATERAL jsonb_array_elements(s.positions) p(item))
+     LEFT JOIN public.cluster_rev f ON ((f.name = (p.item ->> 'cluster'::text))));
+
 CREATE VIEW public.admin_retired_identities AS
  SELECT v.name AS cluster,
     r.id AS identity,
@@ -475,6 +721,17 @@ CREATE TABLE public.backends (
     terminating boolean NOT NULL,
     weight bigint NOT NULL,
     body bytea NOT NULL
+);
+
+CREATE TABLE public.event_cursors (
+    home smallint NOT NULL,
+    cluster_id bigint NOT NULL,
+    event text NOT NULL,
+    changes bigint NOT NULL,
+    batch uuid NOT NULL,
+    sequence bigint NOT NULL,
+    stream text NOT NULL,
+    written_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
 CREATE TABLE public.identity_blocks (
@@ -599,6 +856,9 @@ ALTER TABLE ONLY public.clusters
 ALTER TABLE ONLY public.endpoints
     ADD CONSTRAINT endpoints_pkey PRIMARY KEY (home, cluster_id, uid);
 
+ALTER TABLE ONLY public.event_cursors
+    ADD CONSTRAINT event_cursors_pkey PRIMARY KEY (home, cluster_id);
+
 ALTER TABLE ONLY public.identities
     ADD CONSTRAINT identities_labels UNIQUE (home, cluster_id, label_hash);
 
@@ -622,6 +882,15 @@ ALTER TABLE ONLY public.nodes
 
 ALTER TABLE ONLY public.policies
     ADD CONSTRAINT policies_pkey PRIMARY KEY (home, cluster_id, kind, namespace, name);
+
+ALTER TABLE ONLY public.policy_selections
+    ADD CONSTRAINT policy_selections_pkey PRIMARY KEY (home, cluster_id, identity, kind, namespace, name);
+
+ALTER TABLE ONLY public.reachability
+    ADD CONSTRAINT reachability_pkey PRIMARY KEY (home, cluster_id, identity, peer, prefix, ingress, protocols, first_port);
+
+ALTER TABLE ONLY public.reachability_state
+    ADD CONSTRAINT reachability_state_pkey PRIMARY KEY (home, cluster_id);
 
 ALTER TABLE ONLY public.regions
     ADD CONSTRAINT regions_pkey PRIMARY KEY (home, cluster_id, name);
@@ -649,6 +918,8 @@ ALTER TABLE ONLY public.writer_leases
 
 CREATE INDEX addresses_by_endpoint ON public.addresses USING btree (home, cluster_id, endpoint);
 
+CREATE INDEX policy_selections_by_policy ON public.policy_selections USING btree (home, cluster_id, kind, namespace, name);
+
 CREATE INDEX requests_by_revision ON public.requests USING btree (home, cluster_id, revision);
 
 GRANT SELECT ON TABLE public.admin_agents TO trivium_reader;
@@ -656,6 +927,8 @@ GRANT SELECT ON TABLE public.admin_agents TO trivium_reader;
 GRANT SELECT ON TABLE public.admin_changes TO trivium_reader;
 
 GRANT SELECT ON TABLE public.admin_cidr_groups TO trivium_reader;
+
+GRANT SELECT ON TABLE public.admin_cidrs TO trivium_reader;
 
 GRANT SELECT ON TABLE public.admin_clusters TO trivium_reader;
 
@@ -669,12 +942,26 @@ GRANT SELECT ON TABLE public.admin_identities TO trivium_reader;
 
 GRANT SELECT ON TABLE public.admin_identity_audit TO trivium_reader;
 
+GRANT SELECT ON TABLE public.admin_lag TO trivium_reader;
+
 GRANT SELECT ON TABLE public.admin_liveness TO trivium_reader;
 
+GRANT SELECT ON TABLE public.admin_maps TO trivium_reader;
+
 GRANT SELECT ON TABLE public.admin_nodes TO trivium_reader;
+
+GRANT SELECT ON TABLE public.admin_overlapping_cidrs TO trivium_reader;
 
 GRANT SELECT ON TABLE public.admin_policies TO trivium_reader;
 
 GRANT SELECT ON TABLE public.admin_policies_not_enforced TO trivium_reader;
+
+GRANT SELECT ON TABLE public.admin_policy_enforcement TO trivium_reader;
+
+GRANT SELECT ON TABLE public.admin_policy_selections TO trivium_reader;
+
+GRANT SELECT ON TABLE public.admin_reachability TO trivium_reader;
+
+GRANT SELECT ON TABLE public.admin_reachability_state TO trivium_reader;
 
 GRANT SELECT ON TABLE public.admin_retired_identities TO trivium_reader;

@@ -34,7 +34,8 @@ PURE = {
 }
 PURE_NEVER = ("bus/", "nodeagent/kernel/", "controlplane/")
 
-# A third-party C API is included in one room only; tests and benchmarks may compare with the bare thing.
+# A third-party C API is included in one room only; tests and benchmarks may compare with the bare thing, and examples are
+# what people write who have nothing but it.
 ONE_ROOM = {
     r"(nats/)?nats\.h": "bus/",
     r"(postgresql/)?libpq-fe\.h": "controlplane/db/",
@@ -81,7 +82,7 @@ def check_file(path, text):
     name = path.as_posix()
     room = path.parts[0]
     source = path.suffix in (".h", ".cc", ".c")
-    test = name.endswith("_test.cc") or room in ("tests", "bench") or "/test_" in name
+    test = name.endswith("_test.cc") or room in ("tests", "bench", "examples") or "/test_" in name
     found = []
     driver_calls = 0
     lines = text.splitlines()
@@ -162,6 +163,7 @@ def self_test():
         ("bus/x.cc", 'spdlog::warn("none is left, "\n  "why: error=\\"{}\\" at={}/{}", a, b, c);'),
         ("bus/x.cc", 'spdlog::info("the bus is gone");'),
         ("bench/floor.cc", "#include <libpq-fe.h>"),
+        ("examples/events/x.cc", "#include <nats.h>"),
     ]
     wronged = [(name, check_file(Path(name), text)) for name, text in clean if check_file(Path(name), text)]
     return missed, wronged

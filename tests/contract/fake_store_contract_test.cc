@@ -8,6 +8,14 @@ namespace {
 class FakeHarness final : public StoreHarness {
  public:
   std::unique_ptr<Store> Open() override { return std::make_unique<FakeStore>(database_, RealClock()); }
+  std::vector<std::string> ReachabilityOf(const ClusterRef& cluster) override {
+    const FakeDatabase::ClusterRows rows = database_->Look(cluster);
+    std::vector<std::string> texts;
+    for (const auto& row : rows.reachability) texts.push_back(absl::StrCat(row.identity, ">", row.peer));
+    for (const auto& row : rows.selections) texts.push_back(absl::StrCat(row.identity, ":", row.name));
+    std::sort(texts.begin(), texts.end());
+    return texts;
+  }
 
  private:
   std::shared_ptr<FakeDatabase> database_ = std::make_shared<FakeDatabase>();

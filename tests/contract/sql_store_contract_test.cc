@@ -73,6 +73,18 @@ class SqlHarness final : public StoreHarness {
   std::unique_ptr<Store> Open() override {
     return std::make_unique<SqlStore>(StoreOptions(kDatabase->server, isolation_), RealRandom());
   }
+  std::vector<std::string> ReachabilityOf(const ClusterRef& cluster) override {
+    const std::string of =
+        absl::StrCat(" WHERE home = ", cluster.home, " AND cluster_id = ", cluster.cluster_id);
+    const SqlResult rows =
+        MustRun(kDatabase->server,
+                absl::StrCat("SELECT identity::TEXT || '>' || peer::TEXT FROM reachability", of,
+                             " UNION ALL SELECT identity::TEXT || ':' || name FROM policy_selections", of));
+    std::vector<std::string> texts;
+    for (int i = 0; i < rows.rows(); ++i) texts.push_back(rows.Bytes(i, 0));
+    std::sort(texts.begin(), texts.end());
+    return texts;
+  }
 
  private:
   const SqlIsolation isolation_;

@@ -70,6 +70,12 @@ class StoreClient {
   absl::Status WriteAgents(const ClusterRef& c, const std::vector<v1::AgentStatus>& agents) {
     return AwaitDone([&](auto done) { store_->WriteAgents(c, agents, &executor_, done); });
   }
+  absl::StatusOr<ReachabilityState> OpenReachability(const ClusterRef& c) {
+    return Await<ReachabilityState>([&](auto done) { store_->OpenReachability(c, &executor_, done); });
+  }
+  absl::Status WriteReachability(const ClusterRef& c, const ReachabilityWrite& write) {
+    return AwaitDone([&](auto done) { store_->WriteReachability(c, write, &executor_, done); });
+  }
   absl::Status Compact(const ClusterRef& c, uint64_t floor, absl::Time keep_requests_since) {
     return AwaitDone([&](auto done) { store_->Compact(c, floor, keep_requests_since, &executor_, done); });
   }

@@ -31,6 +31,8 @@ class StoreHarness {
  public:
   virtual ~StoreHarness() = default;
   virtual std::unique_ptr<Store> Open() = 0;
+  // The reachability rows as "identity>peer", and the selections as "identity:name", sorted; for assertions.
+  virtual std::vector<std::string> ReachabilityOf(const ClusterRef& cluster) = 0;
 };
 
 struct StoreWorld {

@@ -1,8 +1,9 @@
-// More of what every Store must do: writer leases, the end of logs, new epochs. Included beside
+// More of what every Store must do: writer leases, the end of logs, new epochs, reachability. Included beside
 // store_contract.h, and instantiated with it.
 #pragma once
 
 #include "controlplane/store/epoch_reply.h"
+#include "controlplane/store/event_cursors.h"
 #include "tests/contract/store_contract.h"
 
 namespace trivium {
@@ -114,6 +115,151 @@ TEST_P(StoreContract, ANewEpochKeepsItsReasonAndItsAnswer) {
   EXPECT_EQ(**kept, EpochReply(kCluster.name, *epoch).SerializeAsString());
   // Twice at one revision, whose own requests left rows too.
   EXPECT_EQ(client_->BumpEpoch(kCluster, 7, AuditRow{"x", "x", {}, "bump-epoch"})->after.epoch, 8u);
+}
+
+TEST_P(StoreContract, AnEventCursorNeverGoesBackWithinOneStream) {
+  auto* const cursors = dynamic_cast<EventCursors*>(client_->store());
+  ASSERT_NE(cursors, nullptr);
+  LoopExecutor executor("cursors");
+  const auto read = [&] {
+    return Await<std::optional<EventCursor>>(
+        [&](auto done) { cursors->ReadEventCursor(kCluster, &executor, done); });
+  };
+  const auto write = [&](const EventCursor& cursor) {
+    return AwaitDone([&](auto done) { cursors->WriteEventCursor(kCluster, cursor, &executor, done); });
+  };
+  ASSERT_TRUE(read().ok()) << read().status();
+  EXPECT_FALSE(read()->has_value());
+  const EventCursor first{"aws:1:7:0", 2, Id128{1, 2}, 12, "a stream"};
+  ASSERT_TRUE(write(first).ok());
+  ASSERT_TRUE(read()->has_value());
+  EXPECT_EQ(**read(), first);
+  // A relay that is late.
+  ASSERT_TRUE(write({"aws:1:6:0", 1, Id128{}, 11, "a stream"}).ok());
+  EXPECT_EQ(**read(), first);
+  const EventCursor next{"aws:1:8:lost", 0, Id128{}, 13, "a stream"};
+  ASSERT_TRUE(write(next).ok());
+  EXPECT_EQ(**read(), next);
+  // Another stream begins where it begins.
+  const EventCursor anew{"aws:1:8:begin", 0, Id128{}, 1, "another stream"};
+  ASSERT_TRUE(write(anew).ok());
+  EXPECT_EQ(**read(), anew);
+}
+
+// A row about one peer, for every port.
+inline ReachabilityRow Reaches(uint32_t identity, uint32_t peer) {
+  ReachabilityRow row;
+  row.identity = identity;
+  row.peer = peer;
+  row.protocols = kEveryProtocol;
+  row.last_port = 65535;
+  return row;
+}
+
+TEST_P(StoreContract, ReachabilityIsReplacedPieceByPiece) {
+  absl::StatusOr<ReachabilityState> state = client_->OpenReachability(kCluster);
+  ASSERT_TRUE(state.ok()) << state.status();
+  EXPECT_EQ(state->writes, 0u);
+  EXPECT_FALSE(state->complete);
+  EXPECT_TRUE(state->positions.empty());
+
+  ReachabilityWrite write;
+  write.state.positions = {{kCluster.name, 1, 5}, {kOther.name, 1, 9}};
+  write.state.rows = 3;
+  write.state.writer = "cp1";
+  write.replaced = {300, 301};
+  write.rows = {Reaches(300, 1), Reaches(300, 700), Reaches(301, 700)};
+  write.rows[0].ingress = true;
+  write.rows[0].origin = "built-in";
+  write.selections = {{300, "NetworkPolicy", "shop", "db", true, false}};
+  ASSERT_TRUE(client_->WriteReachability(kCluster, write).ok());
+  const std::vector<std::string> first = {"300:db", "300>1", "300>700", "301>700"};
+  EXPECT_EQ(harness_->ReachabilityOf(kCluster), first);
+  state = client_->OpenReachability(kCluster);
+  EXPECT_EQ(state->writes, 1u);
+  EXPECT_FALSE(state->complete);
+  EXPECT_EQ(state->positions, write.state.positions);
+  EXPECT_EQ(state->rows, 3u);
+  EXPECT_EQ(state->writer, "cp1");
+  EXPECT_TRUE(harness_->ReachabilityOf(kOther).empty());
+
+  // What is about one peer alone: of those that are named.
+  ReachabilityWrite peer;
+  peer.state = write.state;
+  peer.state.writes = 1;
+  peer.state.complete = true;
+  peer.kept = {301};
+  peer.changed_peers = {700, 701};
+  peer.rows = {Reaches(301, 701)};
+  ASSERT_TRUE(client_->WriteReachability(kCluster, peer).ok());
+  const std::vector<std::string> second = {"300:db", "300>1", "300>700", "301>701"};
+  EXPECT_EQ(harness_->ReachabilityOf(kCluster), second);
+  EXPECT_TRUE(client_->OpenReachability(kCluster)->complete);
+
+  // And what is left of identities that are gone.
+  ReachabilityWrite only;
+  only.state = write.state;
+  only.state.writes = 2;
+  only.state.problem = "why";
+  only.only = {301};
+  ASSERT_TRUE(client_->WriteReachability(kCluster, only).ok());
+  EXPECT_EQ(harness_->ReachabilityOf(kCluster), std::vector<std::string>{"301>701"});
+  EXPECT_EQ(client_->OpenReachability(kCluster)->problem, "why");
+}
+
+TEST_P(StoreContract, ALateReachabilityWriteChangesNothing) {
+  ASSERT_TRUE(client_->OpenReachability(kCluster).ok());
+  ReachabilityWrite write;
+  write.state.positions = {{kCluster.name, 2, 5}};
+  write.replaced = {300};
+  write.rows = {Reaches(300, 1)};
+  ASSERT_TRUE(client_->WriteReachability(kCluster, write).ok());
+  const std::vector<std::string> there = {"300>1"};
+
+  ReachabilityWrite late = write;
+  late.rows = {Reaches(300, 2)};
+  EXPECT_EQ(client_->WriteReachability(kCluster, late).code(), absl::StatusCode::kAborted)
+      << "another write came between";
+  late.state.writes = 1;
+  late.state.positions = {{kCluster.name, 2, 4}};
+  EXPECT_EQ(client_->WriteReachability(kCluster, late).code(), absl::StatusCode::kAborted)
+      << "of an older revision";
+  late.state.positions = {{kCluster.name, 1, 9}};
+  EXPECT_EQ(client_->WriteReachability(kCluster, late).code(), absl::StatusCode::kAborted)
+      << "of an older epoch";
+  late.state.positions = {{kOther.name, 2, 9}};
+  EXPECT_EQ(client_->WriteReachability(kCluster, late).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(harness_->ReachabilityOf(kCluster), there);
+  EXPECT_EQ(client_->OpenReachability(kCluster)->writes, 1u);
+  late.state.positions = {{kCluster.name, 3, 0}};
+  EXPECT_TRUE(client_->WriteReachability(kCluster, late).ok());
+  EXPECT_EQ(harness_->ReachabilityOf(kCluster), std::vector<std::string>{"300>2"});
+}
+
+TEST_P(StoreContract, OfManyReachabilityWritersOneWins) {
+  ASSERT_TRUE(client_->OpenReachability(kCluster).ok());
+  constexpr uint32_t kWriters = 6;
+  std::vector<std::unique_ptr<StoreClient>> clients;
+  for (uint32_t i = 0; i < kWriters; ++i) clients.push_back(std::make_unique<StoreClient>(harness_->Open()));
+  for (uint64_t round = 0; round < 5; ++round) {
+    std::atomic<int> won{0};
+    std::vector<std::thread> threads;
+    for (uint32_t i = 0; i < kWriters; ++i) {
+      threads.emplace_back([&, i] {
+        ReachabilityWrite write;
+        write.state.writes = round;
+        write.state.positions = {{kCluster.name, 1, 1}};
+        write.replaced = {300};
+        write.rows = {Reaches(300, 1000 + i)};
+        const absl::Status status = clients[i]->WriteReachability(kCluster, write);
+        won += status.ok() ? 1 : 0;
+        EXPECT_TRUE(status.ok() || absl::IsAborted(status)) << status;
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    EXPECT_EQ(won.load(), 1) << "round " << round;
+    EXPECT_EQ(harness_->ReachabilityOf(kCluster).size(), 1u);
+  }
 }
 
 }  // namespace trivium

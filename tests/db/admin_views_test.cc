@@ -1,4 +1,5 @@
-// What an administrator sees, and may: the admin_* views as trivium_reader, over a store's writes.
+// What an administrator sees, and may: the admin_* views as trivium_reader, over a store's writes. size: one
+// view after the other, each with a small world of its own.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -249,6 +250,166 @@ TEST_F(AdminViews, ShowHowFarAgentsAreBehind) {
   EXPECT_EQ(world_.Value("SELECT count(*)::TEXT FROM agent_positions"), "0");
 }
 
+TEST_F(AdminViews, ShowWhereAPolicyIsNotEnforcedAndWhoLags) {
+  v1::Object object;
+  object.mutable_policy()->set_kind("NetworkPolicy");
+  object.mutable_policy()->set_namespace_("shop");
+  object.mutable_policy()->set_name("db");
+  Commit({NodeChange("n1", 1), NodeChange("n2", 2), NodeChange("n3", 3)});
+  Commit({UpsertOf(object)});
+  const auto why = [this](const std::string& node) {
+    return See("enforced || '|' || COALESCE(reason, 'none')",
+               "admin_policy_enforcement WHERE node = '" + node + "'");
+  };
+  ASSERT_TRUE(client_->WriteAgents(kCluster, {Report("n1", 1, 2), Report("n2", 1, 1)}).ok());
+  EXPECT_EQ(why("n1"), "true|none");
+  EXPECT_EQ(why("n2"), "false|its agent is behind");
+  EXPECT_EQ(why("n3"), "false|its agent has not reported yet");
+  EXPECT_EQ(See("nodes || ' ' || nodes_unheard || ' ' || nodes_behind || ' ' || max_lag_revisions || ' ' || "
+                "slowest_node",
+                "admin_lag WHERE follows = 'aws-euw2'"),
+            "3 1 1 1 n2");
+  v1::AgentStatus full = Report("n1", 2, 2);
+  v1::NotEnforcedPolicy* policy = full.add_not_enforced();
+  policy->set_kind("NetworkPolicy");
+  policy->set_namespace_("shop");
+  policy->set_name("db");
+  policy->set_reason("map policy_verdict is full");
+  v1::MapFill* map = full.add_maps();
+  map->set_name("policy_verdict");
+  map->set_entries(199);
+  map->set_capacity(200);
+  v1::AgentStatus stuck = Report("n2", 2, 1);
+  stuck.mutable_applied(0)->set_problem("map full");
+  v1::AgentStatus other = Report("n3", 1, 2);
+  other.mutable_applied(0)->set_epoch(9);
+  ASSERT_TRUE(client_->WriteAgents(kCluster, {full, stuck, other}).ok());
+  EXPECT_EQ(why("n1"), "false|map policy_verdict is full");
+  EXPECT_EQ(why("n2"), "false|map full");
+  EXPECT_EQ(why("n3"), "false|its agent is in another epoch");
+  EXPECT_EQ(See("node || ' ' || map || ' ' || entries || '/' || capacity || ' ' || percent", "admin_maps"),
+            "n1 policy_verdict 199/200 99");
+}
+
+TEST_F(AdminViews, ShowOverlappingCidrs) {
+  const auto cidr = [](const std::string& address, uint32_t length) {
+    v1::Cidr made;
+    made.set_address(address);
+    made.set_length(length);
+    return made;
+  };
+  const ClusterRef mesh{kMeshCluster, 0, 0};
+  RandomHistory mesh_history(mesh, *client_->OpenCluster(mesh), 2);
+  v1::Object aws, gcp;
+  aws.mutable_cluster()->set_name(kCluster.name);
+  aws.mutable_cluster()->set_id(1);
+  *aws.mutable_cluster()->add_pod_cidrs() = cidr(std::string("\x0a\x01\x00\x00", 4), 16);
+  gcp.mutable_cluster()->set_name("gcp-euw2");
+  gcp.mutable_cluster()->set_id(2);
+  gcp.mutable_cluster()->set_address_space(7);
+  *gcp.mutable_cluster()->add_pod_cidrs() = cidr(std::string("\x0a\x00\x00\x00", 4), 8);
+  ASSERT_TRUE(client_->Commit(mesh_history.Next({UpsertOf(aws), UpsertOf(gcp)})).ok());
+  // NodeChange gives both nodes the same prefix and address.
+  v1::Object group;
+  group.mutable_cidr_group()->set_name("partners");
+  *group.mutable_cidr_group()->add_cidrs() = cidr(std::string("\xc0\x00\x02\x00", 4), 24);
+  Commit({NodeChange("n1", 1), NodeChange("n2", 2), UpsertOf(group)});
+  const auto all = [this] {
+    return world_.Value(
+        "SELECT string_agg(what || ' ' || name || ' ' || prefix || ' ~ ' || other_what || ' ' || other_name "
+        "|| "
+        "' ' || "
+        "other_prefix || ': ' || consequence, '; ' ORDER BY what, name, other_name) FROM "
+        "admin_overlapping_cidrs");
+  };
+  const std::string nodes =
+      "pods of node n1 10.1.1.0/24 ~ pods of node n2 10.1.1.0/24: addresses are ambiguous";
+  const std::string clusters =
+      "pods of cluster aws-euw2 10.1.0.0/16 ~ pods of cluster gcp-euw2 10.0.0.0/8: kept apart by address "
+      "spaces";
+  EXPECT_EQ(all(), clusters + "; " + nodes);
+  *group.mutable_cidr_group()->mutable_cidrs(0) = cidr(std::string("\x0a\x01\x02\x00", 4), 24);
+  v1::Change inside = NodeChange("n2", 2);
+  inside.mutable_object()->mutable_node()->set_addresses(0, std::string("\x0a\x01\x00\x09", 4));
+  inside.mutable_object()->mutable_node()->clear_pod_cidrs();
+  Commit({inside, UpsertOf(group)});
+  EXPECT_EQ(
+      all(),
+      "CIDR group partners 10.1.2.0/24 ~ pods of cluster aws-euw2 10.1.0.0/16: the group never selects those "
+      "pods; CIDR group partners 10.1.2.0/24 ~ pods of cluster gcp-euw2 10.0.0.0/8: the group never selects "
+      "those pods; address of node n2 10.1.0.9/32 ~ pods of cluster aws-euw2 10.1.0.0/16: pods take the node "
+      "for a pod; " +
+          clusters);
+}
+
+TEST_F(AdminViews, ShowReachabilityByName) {
+  Commit({NodeChange("n1", 1), IdentityChange(300, "db"), EndpointChange(1, 300, {kIpA})});
+  const ClusterRef gcp{"gcp-euw2", 2, 2};
+  RandomHistory other(gcp, *client_->OpenCluster(gcp), 2);
+  ASSERT_TRUE(client_->Commit(other.Next({IdentityChange(900, "web")})).ok());
+  ASSERT_TRUE(client_->OpenReachability(kCluster).ok());
+  ReachabilityWrite write;
+  write.state.positions = {{kCluster.name, 1, 1}, {gcp.name, 1, 1}};
+  write.state.complete = true;
+  write.state.rows = 4;
+  write.state.writer = "cp1";
+  write.replaced = {300};
+  ReachabilityRow web;
+  web.identity = 300;
+  web.peer = 900;
+  web.peer_home = 2;
+  web.peer_cluster_id = 2;
+  web.ingress = true;
+  web.protocols = kTcpBit;
+  web.first_port = 80;
+  web.last_port = 90;
+  web.allowed = true;
+  web.policy = "NetworkPolicy/shop/db";
+  web.origin = "spec.ingress[0]";
+  ReachabilityRow host;
+  host.identity = 300;
+  host.peer = 1;
+  host.protocols = kEveryProtocol;
+  host.last_port = 65535;
+  host.origin = "built-in";
+  ReachabilityRow prefix;
+  prefix.identity = 300;
+  prefix.prefix = "192.0.2.0/24";
+  prefix.protocols = kUdpBit + kIcmpBit;
+  prefix.last_port = 65535;
+  write.rows = {web, host, prefix};
+  write.selections = {{300, "NetworkPolicy", "shop", "db", true, false}};
+  ASSERT_TRUE(client_->WriteReachability(kCluster, write).ok());
+
+  const auto row = [this](const std::string& where) {
+    return See(
+        "concat_ws('|', cluster, identity, labels, direction, peer_kind, peer_cluster, peer_identity, peer, "
+        "protocol, first_port, last_port, verdict, rule_kind, rule_namespace, rule_name, rule_origin, epoch, "
+        "revision)",
+        "admin_reachability WHERE " + where);
+  };
+  EXPECT_EQ(row("peer_identity = 900"),
+            "aws-euw2|300|k8s:app=db|ingress|identity|gcp-euw2|900|k8s:app=web|TCP|80|90|allowed|"
+            "NetworkPolicy|shop|"
+            "db|spec.ingress[0]|1|1");
+  EXPECT_EQ(row("peer_kind = 'entity'"),
+            "aws-euw2|300|k8s:app=db|egress|entity|1|host|ANY|0|65535|denied|built-in|1|1");
+  // Protocols that share a range are rows of their own; ICMP has types.
+  EXPECT_EQ(See("string_agg(concat_ws(':', peer, protocol, last_port), ' ' ORDER BY protocol)",
+                "admin_reachability WHERE peer_kind = 'cidr'"),
+            "192.0.2.0/24:ICMP:255 192.0.2.0/24:UDP:65535");
+  EXPECT_EQ(See("now() - computed_at < INTERVAL '1 hour'", "admin_reachability WHERE peer_identity = 900"),
+            "true");
+  EXPECT_EQ(See("concat_ws('|', kind, namespace, name, closes_ingress, closes_egress, identity, labels, "
+                "endpoint_namespace, endpoint, node, revision)",
+                "admin_policy_selections"),
+            "NetworkPolicy|shop|db|t|f|300|k8s:app=db|shop|pod-1|n1|1");
+  EXPECT_EQ(
+      See("concat_ws('|', epoch, revision, head_epoch, head_revision, complete, rows, problem, computed_by)",
+          "admin_reachability_state WHERE follows = 'gcp-euw2'"),
+      "1|1|1|1|t|4|cp1");
+}
+
 TEST_F(AdminViews, CountIdentityReferencesWithTheirEndpoints) {
   auto refs = [this] {
     return world_.Value("SELECT string_agg(id || '=' || refs, ' ' ORDER BY id) FROM identities");
@@ -315,12 +476,48 @@ TEST_F(AdminViews, RefuseWhatNoRowCanHold) {
 
 TEST_F(AdminViews, AreAllThatTheReaderMayDo) {
   Commit({NodeChange("n1", 1)});
-  for (const char* view :
-       {"admin_clusters", "admin_nodes", "admin_endpoints", "admin_identities", "admin_policies",
-        "admin_agents", "admin_changes", "admin_commits", "admin_drops", "admin_liveness",
-        "admin_identity_audit", "admin_retired_identities", "admin_policies_not_enforced"}) {
+  for (const char* view : {"admin_clusters",
+                           "admin_nodes",
+                           "admin_endpoints",
+                           "admin_identities",
+                           "admin_policies",
+                           "admin_agents",
+                           "admin_changes",
+                           "admin_commits",
+                           "admin_drops",
+                           "admin_liveness",
+                           "admin_identity_audit",
+                           "admin_retired_identities",
+                           "admin_policies_not_enforced",
+                           "admin_reachability",
+                           "admin_reachability_state",
+                           "admin_policy_selections",
+                           "admin_lag",
+                           "admin_policy_enforcement",
+                           "admin_maps",
+                           "admin_cidrs",
+                           "admin_overlapping_cidrs",
+                           "admin_cidr_groups"}) {
     EXPECT_TRUE(AsReader(absl::StrCat("SELECT * FROM ", view)).ok()) << view;
   }
+  // No other relation, of whatever kind and schema, and no right but SELECT.
+  EXPECT_EQ(world_.Value("SELECT string_agg(c.oid::regclass::TEXT, ' ') FROM pg_class c "
+                         "JOIN pg_namespace n ON n.oid = c.relnamespace "
+                         "WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE "
+                         "'pg_toast%' AND c.relkind IN ('r', 'v', 'm', 'p', 'f') "
+                         "AND (c.relname NOT LIKE 'admin\\_%' OR c.relkind <> 'v') "
+                         "AND has_table_privilege('trivium_reader', c.oid, 'SELECT')"),
+            "<null>");
+  EXPECT_EQ(world_.Value("SELECT string_agg(c.relname::TEXT, ' ') FROM pg_class c "
+                         "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'public' "
+                         "AND c.relkind IN ('r', 'v') AND has_table_privilege('trivium_reader', c.oid, "
+                         "'INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')"),
+            "<null>");
+  EXPECT_EQ(world_.Value("SELECT has_schema_privilege('trivium_reader', 'public', 'CREATE')::TEXT"), "false");
+  // And not for long.
+  EXPECT_EQ(
+      See("(SELECT reset_val FROM pg_settings WHERE name = 'statement_timeout')", "admin_clusters LIMIT 1"),
+      "30000");
   const SqlResult tables = MustRun(world_.As("postgres"),
                                    "SELECT table_name::TEXT FROM information_schema.tables "
                                    "WHERE table_schema = 'public' AND table_type = 'BASE TABLE'");

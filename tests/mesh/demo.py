@@ -139,13 +139,16 @@ class Demo:
         sql = m.made / "sql"
         scripts = {
             "triviumctl": f'{enter} "{m.binary("triviumctl")}" --config "{m.made}/triviumctl.yaml" "$@"',
-            "psql": f'{enter} psql "host={m.underlay.address} port={m.sql_port} dbname=trivium user=trivium_reader '
+            # By its path: this folder may come first in PATH.
+            "psql": f'{enter} {shutil.which("psql", path="/usr/bin")} "host={m.underlay.address} port={m.sql_port} dbname=trivium user=trivium_reader '
                     f'sslmode=verify-full sslrootcert={m.made}/ca.crt sslcert={sql}/trivium_reader.crt '
                     f'sslkey={sql}/trivium_reader.key" "$@"',
         }
         for name, line in scripts.items():
             (bin_folder / name).write_text(f"#!/bin/sh\n{line}\n")
             (bin_folder / name).chmod(0o755)
+        for c in m.clusters:  # who may talk to whom, for SQL
+            m.ctl(c.name, "reachability", "refresh")
         step("It runs on. Talk to it:")
         detail(f"{bin_folder}/triviumctl --context aws-euw2 status")
         detail(f"{bin_folder}/triviumctl --context azure-uks get netpol -A")

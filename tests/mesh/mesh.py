@@ -28,10 +28,11 @@ class ClusterSpec:
     nodes: list = field(default_factory=lambda: ["n1", "n2"])
     control_planes: int = 1
     pod_cidrs: list = field(default_factory=list)  # any of these on any node; empty: 10.<id>.<node>.0/24 and so on
+    subscribers: list = field(default_factory=list)  # of its events; none: no relay runs
 
 
 DEMO_CLUSTERS = [
-    ClusterSpec("aws-euw2", 1, "eu-west-2-aws", 1),
+    ClusterSpec("aws-euw2", 1, "eu-west-2-aws", 1, subscribers=["audit"]),
     ClusterSpec("gcp-euw2", 2, "eu-west-2-gcp", 2),
     ClusterSpec("azure-uks", 3, "uk-south-azure", 3),
 ]
@@ -73,7 +74,8 @@ class Mesh:
     # ---- names -----------------------------------------------------------------------------------------------
 
     def binary(self, name, process=None):
-        folder = {"triviumctl": "cli", "trivium-agent": "nodeagent", "trivium-controlplane": "controlplane"}[name]
+        folder = {"triviumctl": "cli", "trivium-agent": "nodeagent", "trivium-controlplane": "controlplane",
+                  "trivium-relay": "controlplane/relay"}[name]
         return self.builds.get(process, self.build) / folder / name
 
     def node_netns(self, cluster, node):
@@ -117,7 +119,7 @@ class Mesh:
                 "pod_cidrs": c.pod_cidrs or [f"10.{c.id}.0.0/16", f"fd00:{c.id}::/32"],
                 "nats": {"hubs": server["hub"], "edges": server["edge"]},
                 "control_planes": [f"{c.name}-cp{i}" for i in range(1, c.control_planes + 1)],
-                "nodes": nodes, "operators": ["admin"],
+                "nodes": nodes, "operators": ["admin"], **self.events_of(c),
             })
         spec = {
             "mesh": self.name, "log_level": self.log_level, "metrics": self.metrics,
@@ -128,6 +130,16 @@ class Mesh:
         path = self.run.folder / "mesh.yaml"
         path.write_text(json.dumps(spec, indent=2))
         return path
+
+    def events_of(self, c):
+        """The server of a cluster's events for third parties, and who may read them."""
+        if not c.subscribers:
+            return {}
+        return {"events": {
+            "host": self.underlay.address, "port": 4000 + 100 * c.id + 30, "relays": [f"{c.name}-relay1"],
+            "store_dir": str(self.run.folder / f"{c.name}-events"),
+            "subscribers": [{"name": name} for name in c.subscribers],
+        }}
 
     def start(self, say=lambda text: None):
         say("network namespaces")
@@ -152,6 +164,9 @@ class Mesh:
                 self.start_control_plane(f"{c.name}-cp{i}")
         for c in self.clusters:
             self.wait_for(f"{c.name}-cp1", lambda c=c: self.status(c.name) is not None)
+        for c in self.clusters:
+            if c.subscribers:
+                self.start_relay(f"{c.name}-relay1")
         say("node agents")
         self.run.add_pins(self.pin_root)
         for cluster, node in self.node_numbers:
@@ -186,6 +201,10 @@ class Mesh:
     def start_control_plane(self, instance):
         return self._start(instance, [self.binary("trivium-controlplane", instance), "--config",
                                       self.made / "controlplane" / f"{instance}.yaml"], self.underlay.netns)
+
+    def start_relay(self, instance):
+        return self._start(instance, [self.binary("trivium-relay", instance), "--config",
+                                      self.made / "relay" / f"{instance}.yaml"], self.underlay.netns)
 
     def start_agent(self, cluster, node):
         name = f"agent-{cluster}-{node}"

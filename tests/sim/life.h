@@ -140,6 +140,14 @@ class MortalStore final : public Store {
                    Done done) override {
     if (Query()) store_->WriteAgents(cluster, std::move(agents), executor, std::move(done));
   }
+  void OpenReachability(const ClusterRef& cluster, Executor* executor,
+                        Callback<ReachabilityState> done) override {
+    if (Query()) store_->OpenReachability(cluster, executor, std::move(done));
+  }
+  void WriteReachability(const ClusterRef& cluster, ReachabilityWrite write, Executor* executor,
+                         Done done) override {
+    if (Query()) store_->WriteReachability(cluster, std::move(write), executor, std::move(done));
+  }
   void Compact(const ClusterRef& cluster, uint64_t floor, absl::Time keep_requests_since, Executor* executor,
                Done done) override {
     if (Query()) store_->Compact(cluster, floor, keep_requests_since, executor, std::move(done));

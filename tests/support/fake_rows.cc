@@ -1,5 +1,8 @@
 #include "tests/support/fake_rows.h"
 
+#include <algorithm>
+#include <set>
+
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "schema/digest.h"
@@ -70,6 +73,37 @@ absl::Status CommitRows(const CommitRequest& request, absl::Time now, ClusterRow
                                FakeDatabase::Request{batch.revision, row.result, now});
   }
   rows->audit.insert(rows->audit.end(), request.audit.begin(), request.audit.end());
+  return absl::OkStatus();
+}
+
+absl::Status WriteReachabilityRows(const ReachabilityWrite& write, FakeDatabase::ClusterRows* rows) {
+  if (write.state.positions.empty() || write.state.positions.front().cluster != rows->name) {
+    return absl::InvalidArgumentError("the first position is not the cluster's own");
+  }
+  ReachabilityState& state = rows->reachability_state;
+  const auto own = [](const ReachabilityState& of) {
+    return of.positions.empty() ? std::make_pair(uint64_t{0}, uint64_t{0})
+                                : std::make_pair(of.positions[0].epoch, of.positions[0].revision);
+  };
+  if (state.writes != write.state.writes || own(state) > own(write.state)) {
+    return absl::AbortedError("another write came between");
+  }
+  const std::set<uint32_t> replaced(write.replaced.begin(), write.replaced.end());
+  const std::set<uint32_t> kept(write.kept.begin(), write.kept.end());
+  const std::set<uint32_t> peers(write.changed_peers.begin(), write.changed_peers.end());
+  const auto gone = [&](uint32_t identity) {
+    return replaced.contains(identity) ||
+           (write.only.has_value() &&
+            std::find(write.only->begin(), write.only->end(), identity) == write.only->end());
+  };
+  std::erase_if(rows->reachability, [&](const ReachabilityRow& row) {
+    return gone(row.identity) || (kept.contains(row.identity) && peers.contains(row.peer));
+  });
+  std::erase_if(rows->selections, [&](const SelectionRow& row) { return gone(row.identity); });
+  rows->reachability.insert(rows->reachability.end(), write.rows.begin(), write.rows.end());
+  rows->selections.insert(rows->selections.end(), write.selections.begin(), write.selections.end());
+  state = write.state;
+  ++state.writes;
   return absl::OkStatus();
 }
 

@@ -13,6 +13,8 @@ Id128 DigestOf(const FakeDatabase::ClusterRows& rows);
 absl::Status CheckRequest(const CommitRequest& request);
 // As Store::Commit says, at once.
 absl::Status CommitRows(const CommitRequest& request, absl::Time now, FakeDatabase::ClusterRows* rows);
+// As Store::WriteReachability says.
+absl::Status WriteReachabilityRows(const ReachabilityWrite& write, FakeDatabase::ClusterRows* rows);
 // Another writer's batch without changes at the next revision.
 absl::Status TakePlace(const ClusterRef& cluster, absl::Time now, FakeDatabase::ClusterRows* rows);
 

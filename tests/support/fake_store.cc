@@ -454,6 +454,30 @@ void FakeStore::ReleaseLeases(uint32_t home, std::vector<uint32_t> cluster_ids, 
       [done = std::move(done)](absl::StatusOr<bool> answer) mutable { done(answer.status()); });
 }
 
+void FakeStore::ReadEventCursor(const ClusterRef& cluster, Executor* executor,
+                                Callback<std::optional<EventCursor>> done) {
+  Run<std::optional<EventCursor>>(
+      {cluster.home}, executor,
+      [cluster](FakeDatabase::Rows& rows) -> absl::StatusOr<std::optional<EventCursor>> {
+        const auto found = rows.find({cluster.home, cluster.cluster_id});
+        return found == rows.end() ? std::nullopt : found->second.event_cursor;
+      },
+      std::move(done));
+}
+
+void FakeStore::WriteEventCursor(const ClusterRef& cluster, const EventCursor& cursor, Executor* executor,
+                                 Done done) {
+  Run<bool>(
+      {cluster.home}, executor,
+      [cluster, cursor](FakeDatabase::Rows& rows) -> absl::StatusOr<bool> {
+        TRIVIUM_ASSIGN_OR_RETURN(ClusterRows * found, Find(cluster, &rows));
+        std::optional<EventCursor>& held = found->event_cursor;
+        if (!held || held->stream != cursor.stream || held->sequence < cursor.sequence) held = cursor;
+        return true;
+      },
+      [done = std::move(done)](absl::StatusOr<bool> answer) mutable { done(answer.status()); });
+}
+
 void FakeStore::WriteAgents(const ClusterRef& cluster, std::vector<v1::AgentStatus> agents,
                             Executor* executor, Done done) {
   Run<bool>(
@@ -464,6 +488,29 @@ void FakeStore::WriteAgents(const ClusterRef& cluster, std::vector<v1::AgentStat
           auto [it, created] = found->agents.try_emplace(agent.node(), agent);
           if (!created && !OlderReport(agent, it->second)) it->second = agent;
         }
+        return true;
+      },
+      [done = std::move(done)](absl::StatusOr<bool> answer) mutable { done(answer.status()); });
+}
+
+void FakeStore::OpenReachability(const ClusterRef& cluster, Executor* executor,
+                                 Callback<ReachabilityState> done) {
+  Run<ReachabilityState>(
+      {cluster.home}, executor,
+      [cluster](FakeDatabase::Rows& rows) -> absl::StatusOr<ReachabilityState> {
+        TRIVIUM_ASSIGN_OR_RETURN(ClusterRows * found, Find(cluster, &rows));
+        return found->reachability_state;
+      },
+      std::move(done));
+}
+
+void FakeStore::WriteReachability(const ClusterRef& cluster, ReachabilityWrite write, Executor* executor,
+                                  Done done) {
+  Run<bool>(
+      {cluster.home}, executor,
+      [cluster, write = std::move(write)](FakeDatabase::Rows& rows) -> absl::StatusOr<bool> {
+        TRIVIUM_ASSIGN_OR_RETURN(ClusterRows * found, Find(cluster, &rows));
+        TRIVIUM_RETURN_IF_ERROR(WriteReachabilityRows(write, found));
         return true;
       },
       [done = std::move(done)](absl::StatusOr<bool> answer) mutable { done(answer.status()); });

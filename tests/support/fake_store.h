@@ -10,6 +10,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -19,6 +20,7 @@
 #include "absl/synchronization/mutex.h"
 #include "base/clock.h"
 #include "base/random.h"
+#include "controlplane/store/event_cursors.h"
 #include "controlplane/store/store.h"
 
 namespace trivium {
@@ -55,6 +57,10 @@ class FakeDatabase {
     std::vector<AuditRow> audit;
     std::map<uint32_t, RetiredIdentity> retired;
     std::map<std::string, v1::AgentStatus> agents;  // by node
+    std::optional<EventCursor> event_cursor;
+    ReachabilityState reachability_state;
+    std::vector<ReachabilityRow> reachability;
+    std::vector<SelectionRow> selections;
   };
   using Rows = std::map<std::pair<uint32_t, uint32_t>, ClusterRows>;  // by home and cluster_id
 
@@ -90,7 +96,7 @@ class FakeDatabase {
   const Clock* clock_ ABSL_GUARDED_BY(mutex_) = nullptr;
 };
 
-class FakeStore final : public Store {
+class FakeStore final : public Store, public EventCursors {
  public:
   // What happens to a commit instead of the ordinary.
   enum class CommitFault {
@@ -157,12 +163,20 @@ class FakeStore final : public Store {
                      Executor* executor, Done done) override;
   void WriteAgents(const ClusterRef& cluster, std::vector<v1::AgentStatus> agents, Executor* executor,
                    Done done) override;
+  void OpenReachability(const ClusterRef& cluster, Executor* executor,
+                        Callback<ReachabilityState> done) override;
+  void WriteReachability(const ClusterRef& cluster, ReachabilityWrite write, Executor* executor,
+                         Done done) override;
   void Compact(const ClusterRef& cluster, uint64_t floor, absl::Time keep_requests_since, Executor* executor,
                Done done) override;
   void TrimLog(const ClusterRef& cluster, const LogBounds& bounds, Executor* executor,
                Callback<Trimmed> done) override;
   void BumpEpoch(const ClusterRef& cluster, uint64_t unix_seconds, const AuditRow& why, Executor* executor,
                  Callback<NewEpoch> done) override;
+  void ReadEventCursor(const ClusterRef& cluster, Executor* executor,
+                       Callback<std::optional<EventCursor>> done) override;
+  void WriteEventCursor(const ClusterRef& cluster, const EventCursor& cursor, Executor* executor,
+                        Done done) override;
 
  private:
   struct Faults;

@@ -1,0 +1,23 @@
+-- replaces: 0010_not_enforced
+-- works with: 0007_cidr_groups
+-- How far a cluster's events for third parties have been published (docs/events.md): the last event, how many its
+-- revision has, its batch, and as which message of which stream it is stored. Read only when that stream is empty.
+
+CREATE TABLE IF NOT EXISTS event_cursors (
+  home INT2 NOT NULL,
+  cluster_id INT8 NOT NULL,
+  event TEXT NOT NULL,
+  changes INT8 NOT NULL,
+  batch UUID NOT NULL,
+  sequence INT8 NOT NULL,
+  stream TEXT NOT NULL,
+  written_at TIMESTAMPTZ NOT NULL DEFAULT now(),
+  PRIMARY KEY (home, cluster_id)
+);
+
+ALTER TABLE event_cursors SET (schema_locked = false);
+
+ALTER TABLE event_cursors ADD COLUMN IF NOT EXISTS crdb_region crdb_internal_region NOT VISIBLE NOT NULL
+  AS ({{region_of_home}}) STORED;
+
+ALTER TABLE event_cursors SET LOCALITY REGIONAL BY ROW AS crdb_region;
