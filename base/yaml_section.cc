@@ -105,6 +105,16 @@ absl::Status YamlSection::OptionalNumber(const char* key, uint64_t min, uint64_t
   return absl::OkStatus();
 }
 
+absl::Status YamlSection::OptionalSwitch(const char* key, bool* out) const {
+  std::string text = *out ? "true" : "false";
+  TRIVIUM_RETURN_IF_ERROR(OptionalText(key, &text));
+  if (text != "true" && text != "false") {
+    return Error(key, absl::StrCat("\"", text, "\": want true or false"));
+  }
+  *out = text == "true";
+  return absl::OkStatus();
+}
+
 absl::Status YamlSection::TextList(const char* key, std::vector<std::string>* out) const {
   TRIVIUM_RETURN_IF_ERROR(RequireKey(key));
   TRIVIUM_RETURN_IF_ERROR(OptionalTextList(key, out));

@@ -33,6 +33,7 @@ class YamlSection {
   absl::Status OptionalFile(const char* key, std::string* out) const;
   absl::Status Number(const char* key, uint64_t min, uint64_t max, uint64_t* out) const;
   absl::Status OptionalNumber(const char* key, uint64_t min, uint64_t max, uint64_t* out) const;
+  absl::Status OptionalSwitch(const char* key, bool* out) const;                // true or false
   absl::Status TextList(const char* key, std::vector<std::string>* out) const;  // required, not empty
   absl::Status OptionalTextList(const char* key,
                                 std::vector<std::string>* out) const;        // may be absent or empty

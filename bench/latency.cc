@@ -190,9 +190,7 @@ class Product {
     second_ip_ = FirstIpv4(pod).substr(0, 3) + '\xfa';  // .250: beyond the demo's pods
     *pod_.mutable_named_ports() = of.identity().named_ports();
     for (const auto& [key, value] : policy::PodLabelsOf(of.identity())) (*pod_.mutable_labels())[key] = value;
-    for (const v1::Label& label : of.identity().labels()) {
-      if (label.key() == policy::kServiceAccountLabel) pod_.set_service_account(label.value());
-    }
+    pod_.set_service_account(policy::LabelOf(of.identity(), policy::kServiceAccountLabel));
     return absl::OkStatus();
   }
 

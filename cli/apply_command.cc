@@ -10,17 +10,15 @@
 #include "cli/dry_run.h"
 #include "cli/exit_code.h"
 #include "cli/kinds.h"
-#include "cli/manifests.h"
+#include "cli/manifest_options.h"
 
 namespace trivium::cli {
 namespace {
 
 struct Options {
-  std::vector<std::string> files;
-  bool recursive = false;
+  ManifestOptions manifests;
   DryRun dry_run;
   bool wait = false;
-  std::string ns;
 };
 
 void PrintItems(Session* session, const v1::ApplyResult& result, bool dry_run) {
@@ -37,12 +35,8 @@ absl::StatusOr<int> Apply(Session* session, const Options& options) {
   TRIVIUM_ASSIGN_OR_RETURN(const bool dry_run, options.dry_run.Asked());
   TRIVIUM_ASSIGN_OR_RETURN(const Context context, session->ChosenContext());
   TRIVIUM_ASSIGN_OR_RETURN(const absl::Duration timeout, session->Timeout());
-  TRIVIUM_ASSIGN_OR_RETURN(const std::vector<ManifestFile> files,
-                           ReadManifests(options.files, options.recursive, *session->in));
-  policy::ParseContext parse;
-  parse.cluster = context.cluster;
-  parse.default_namespace = options.ns.empty() ? context.ns : options.ns;
-  TRIVIUM_ASSIGN_OR_RETURN(std::vector<v1::ApplyRequest> pieces, CutIntoRequests(files, parse));
+  TRIVIUM_ASSIGN_OR_RETURN(const GivenManifests given, options.manifests.Read(*session, context));
+  TRIVIUM_ASSIGN_OR_RETURN(std::vector<v1::ApplyRequest> pieces, CutIntoRequests(given.files, given.parse));
 
   TRIVIUM_ASSIGN_OR_RETURN(const std::unique_ptr<Connection> connection, session->connect(context));
   uint64_t epoch = 0;
@@ -72,18 +66,12 @@ absl::StatusOr<int> Apply(Session* session, const Options& options) {
 void AddApplyCommand(CLI::App* app, Session* session) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app->add_subcommand("apply", "Create or change what manifests describe");
-  command->add_option("-f,--filename", options->files, "File, folder or - (standard input); may be repeated")
-      ->required()
-      ->type_name("FILE")
-      ->allow_extra_args(false)
-      ->expected(1)
-      ->take_all();
-  command->add_flag("-R,--recursive", options->recursive, "Folders with all that is below them");
+  options->manifests.AddFiles(command)->required();
   options->dry_run.AddTo(command);
   command->add_flag(
       "--wait", options->wait,
       "Return when every node of the cluster enforces it, or name those that do not after --timeout");
-  command->add_option("-n,--namespace", options->ns, "For manifests without one")->type_name("NAME");
+  options->manifests.AddNamespace(command);
   command->footer(
       "Examples:\n"
       "  triviumctl apply -f web.yaml --wait --timeout 1m\n"

@@ -13,17 +13,15 @@
 #include "cli/fetcher.h"
 #include "cli/get_table.h"
 #include "cli/kinds.h"
-#include "cli/manifests.h"
+#include "cli/manifest_options.h"
 #include "cli/wanted.h"
 
 namespace trivium::cli {
 namespace {
 
 struct Options {
-  std::vector<std::string> files;
-  bool recursive = false;
+  ManifestOptions manifests;
   std::vector<std::string> words;  // KIND NAME...
-  std::string ns;
   bool ignore_missing = false;
   bool wait = false;
   DryRun dry_run;
@@ -37,10 +35,11 @@ struct Target {
 
 absl::StatusOr<std::vector<Target>> Targets(Session* session, const Options& options,
                                             const Context& context) {
-  const std::string ns = options.ns.empty() ? context.ns : options.ns;
+  const std::string ns = options.manifests.Namespace(context);
   std::vector<Target> targets;
   if (!options.words.empty()) {
-    if (!options.files.empty()) return absl::InvalidArgumentError("give -f FILE or KIND and NAME, not both");
+    if (options.manifests.HasFiles())
+      return absl::InvalidArgumentError("give -f FILE or KIND and NAME, not both");
     TRIVIUM_ASSIGN_OR_RETURN(const std::vector<Wanted> wanted, ParseWanted(options.words));
     for (const Wanted& one : wanted) {
       if (one.names.empty()) return absl::InvalidArgumentError("delete needs -f FILE, or KIND and NAME");
@@ -50,13 +49,10 @@ absl::StatusOr<std::vector<Target>> Targets(Session* session, const Options& opt
     }
     return targets;
   }
-  if (options.files.empty()) return absl::InvalidArgumentError("delete needs -f FILE, or KIND and NAME");
-  TRIVIUM_ASSIGN_OR_RETURN(const std::vector<ManifestFile> files,
-                           ReadManifests(options.files, options.recursive, *session->in));
-  policy::ParseContext parse;
-  parse.cluster = context.cluster;
-  parse.default_namespace = ns;
-  TRIVIUM_ASSIGN_OR_RETURN(const std::vector<policy::Parsed> parsed, ParseAll(files, parse));
+  if (!options.manifests.HasFiles())
+    return absl::InvalidArgumentError("delete needs -f FILE, or KIND and NAME");
+  TRIVIUM_ASSIGN_OR_RETURN(const GivenManifests given, options.manifests.Read(*session, context));
+  TRIVIUM_ASSIGN_OR_RETURN(const std::vector<policy::Parsed> parsed, ParseAll(given.files, given.parse));
   // The last that was made goes first: what stands in a namespace before the namespace.
   for (auto it = parsed.rbegin(); it != parsed.rend(); ++it) {
     const v1::Object& object = it->object;
@@ -142,14 +138,9 @@ absl::StatusOr<int> Delete(Session* session, const Options& options) {
 void AddDeleteCommand(CLI::App* app, Session* session) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app->add_subcommand("delete", "Delete objects by manifest, or by kind and name");
-  command->add_option("-f,--filename", options->files, "File, folder or - (standard input); may be repeated")
-      ->type_name("FILE")
-      ->allow_extra_args(false)
-      ->expected(1)
-      ->take_all();
-  command->add_flag("-R,--recursive", options->recursive, "Folders with all that is below them");
+  options->manifests.AddFiles(command);
   command->add_option("what", options->words, "KIND NAME..., or KIND/NAME...")->type_name("");
-  command->add_option("-n,--namespace", options->ns, "Where")->type_name("NAME");
+  options->manifests.AddNamespace(command, "Where");
   command->add_flag("--ignore-not-found", options->ignore_missing, "What is not there is no error");
   command->add_flag("--wait", options->wait, "As with apply");
   options->dry_run.AddTo(command);

@@ -192,14 +192,14 @@ void DescribeEndpoint(const v1::Endpoint& endpoint, const Surroundings& around, 
   const auto identity = around.identities.find(endpoint.identity());
   if (identity == around.identities.end()) return;
   sheet->Add("Labels", LabelLines(policy::PodLabelsOf(identity->second)));
-  sheet->Add("Service account", LabelValue(identity->second, policy::kServiceAccountLabel));
+  sheet->Add("Service account", policy::LabelOf(identity->second, policy::kServiceAccountLabel));
   sheet->Add("Named ports", PortLines(identity->second));
   sheet->Add("Policies", PoliciesOf(identity->second, around));
 }
 
 void DescribeIdentity(const v1::Identity& identity, const Surroundings& around, Sheet* sheet) {
-  sheet->Add("Namespace", LabelValue(identity, policy::kNamespaceLabel));
-  sheet->Add("Service account", LabelValue(identity, policy::kServiceAccountLabel));
+  sheet->Add("Namespace", policy::LabelOf(identity, policy::kNamespaceLabel));
+  sheet->Add("Service account", policy::LabelOf(identity, policy::kServiceAccountLabel));
   sheet->Add("Labels", Each(identity.labels(), [](const v1::Label& label) {
                return label.value().empty() ? label.key() : absl::StrCat(label.key(), "=", label.value());
              }));
@@ -282,15 +282,7 @@ void DescribeGroup(const v1::CidrGroup& group, const Surroundings& around, Sheet
   sheet->Add("CIDRs", Each(group.cidrs(), CidrText));
   Lines users;
   for (const v1::Policy& policy : around.policies) {
-    const bool uses =
-        std::any_of(policy.blocks().begin(), policy.blocks().end(), [&](const v1::PolicyBlock& block) {
-          return std::any_of(block.rules().begin(), block.rules().end(), [&](const v1::Rule& rule) {
-            return std::any_of(rule.peers().begin(), rule.peers().end(), [&](const v1::Peer& peer) {
-              return peer.has_cidr() && policy::RefersTo(peer.cidr(), group);
-            });
-          });
-        });
-    if (uses) users.push_back(Named(policy));
+    if (policy::RefersTo(policy, group)) users.push_back(Named(policy));
   }
   std::sort(users.begin(), users.end());
   sheet->Add("Used by", users);

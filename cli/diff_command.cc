@@ -12,40 +12,30 @@
 #include "cli/fetcher.h"
 #include "cli/get_table.h"
 #include "cli/manifest_diff.h"
-#include "cli/manifests.h"
+#include "cli/manifest_options.h"
 
 namespace trivium::cli {
 namespace {
 
-struct Options {
-  std::vector<std::string> files;
-  bool recursive = false;
-  std::string ns;
-};
-
-absl::StatusOr<bool> Differ(Session* session, const Options& options) {
+absl::StatusOr<bool> Differ(Session* session, const ManifestOptions& manifests) {
   TRIVIUM_ASSIGN_OR_RETURN(const Context context, session->ChosenContext());
   TRIVIUM_ASSIGN_OR_RETURN(const absl::Duration timeout, session->Timeout());
-  TRIVIUM_ASSIGN_OR_RETURN(const std::vector<ManifestFile> files,
-                           ReadManifests(options.files, options.recursive, *session->in));
-  policy::ParseContext parse;
-  parse.cluster = context.cluster;
-  parse.default_namespace = options.ns.empty() ? context.ns : options.ns;
+  TRIVIUM_ASSIGN_OR_RETURN(const GivenManifests given, manifests.Read(*session, context));
   // Everything is understood before anybody is asked.
-  TRIVIUM_RETURN_IF_ERROR(ParseAll(files, parse).status());
+  TRIVIUM_RETURN_IF_ERROR(ParseAll(given.files, given.parse).status());
   TRIVIUM_ASSIGN_OR_RETURN(const std::unique_ptr<Connection> connection, session->connect(context));
   Fetcher fetcher(&connection->client(), timeout);
   bool differ = false;
-  for (const ManifestFile& file : files) {
-    TRIVIUM_ASSIGN_OR_RETURN(const std::vector<policy::Parsed> parsed, ParseAll({&file, 1}, parse));
-    for (const policy::Parsed& given : parsed) {
-      TRIVIUM_ASSIGN_OR_RETURN(const KindInfo* kind, KindOfObject(given.object));
+  for (const ManifestFile& file : given.files) {
+    TRIVIUM_ASSIGN_OR_RETURN(const std::vector<policy::Parsed> parsed, ParseAll({&file, 1}, given.parse));
+    for (const policy::Parsed& one : parsed) {
+      TRIVIUM_ASSIGN_OR_RETURN(const KindInfo* kind, KindOfObject(one.object));
       const absl::StatusOr<v1::GetResult> live =
-          fetcher.Get(*kind, context.cluster, NamespaceOf(given.object), DisplayName(given.object));
+          fetcher.Get(*kind, context.cluster, NamespaceOf(one.object), DisplayName(one.object));
       if (!live.ok() && !absl::IsNotFound(live.status())) return live.status();
       const bool there = live.ok() && live->items_size() == 1;
       TRIVIUM_ASSIGN_OR_RETURN(const std::string text,
-                               ManifestDiff(there ? &live->items(0) : nullptr, given, file.name));
+                               ManifestDiff(there ? &live->items(0) : nullptr, one, file.name));
       *session->out << text;
       differ = differ || !text.empty();
     }
@@ -55,8 +45,8 @@ absl::StatusOr<bool> Differ(Session* session, const Options& options) {
 }
 
 // 1 says that something differs, so that no failure may say it.
-absl::StatusOr<int> Diff(Session* session, const Options& options) {
-  const absl::StatusOr<bool> differ = Differ(session, options);
+absl::StatusOr<int> Diff(Session* session, const ManifestOptions& manifests) {
+  const absl::StatusOr<bool> differ = Differ(session, manifests);
   if (differ.ok()) return *differ ? kExitDiffers : kExitOk;
   *session->err << ErrorText(differ.status(), *session);
   return std::max<int>(kExitUsage, ExitCodeFor(differ.status()));
@@ -65,17 +55,11 @@ absl::StatusOr<int> Diff(Session* session, const Options& options) {
 }  // namespace
 
 void AddDiffCommand(CLI::App* app, Session* session) {
-  auto options = std::make_shared<Options>();
+  auto manifests = std::make_shared<ManifestOptions>();
   CLI::App* command =
       app->add_subcommand("diff", "What an apply of these manifests would change of the live ones");
-  command->add_option("-f,--filename", options->files, "File, folder or - (standard input); may be repeated")
-      ->required()
-      ->type_name("FILE")
-      ->allow_extra_args(false)
-      ->expected(1)
-      ->take_all();
-  command->add_flag("-R,--recursive", options->recursive, "Folders with all that is below them");
-  command->add_option("-n,--namespace", options->ns, "For manifests without one")->type_name("NAME");
+  manifests->AddFiles(command)->required();
+  manifests->AddNamespace(command);
   command->footer(
       "Exit status: 0 nothing differs; 1 something does; 2 or more: it could not be found out.\n"
       "Whom the change would let through or shut out: triviumctl policy diff.\n"
@@ -83,7 +67,7 @@ void AddDiffCommand(CLI::App* app, Session* session) {
       "  triviumctl diff -f web.yaml\n"
       "  triviumctl diff -R -f policies/ -n shop || triviumctl apply -R -f policies/ -n shop");
   command->callback(
-      [session, options] { session->run = [session, options] { return Diff(session, *options); }; });
+      [session, manifests] { session->run = [session, manifests] { return Diff(session, *manifests); }; });
 }
 
 }  // namespace trivium::cli

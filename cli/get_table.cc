@@ -109,10 +109,10 @@ Row IdentityRow(const v1::Identity& identity, const std::string& revision) {
         absl::StrAppend(out, port.name(), "=", port.port(), "/", ProtocolText(port.protocol()));
       });
   return {absl::StrCat(identity.id()),
-          LabelValue(identity, policy::kClusterLabel),
-          LabelValue(identity, policy::kNamespaceLabel),
+          policy::LabelOf(identity, policy::kClusterLabel),
+          policy::LabelOf(identity, policy::kNamespaceLabel),
           PodLabelsText(identity),
-          LabelValue(identity, policy::kServiceAccountLabel),
+          policy::LabelOf(identity, policy::kServiceAccountLabel),
           ports,
           revision};
 }

@@ -9,7 +9,7 @@
 #include "base/status.h"
 #include "cli/commands.h"
 #include "cli/exit_code.h"
-#include "cli/manifests.h"
+#include "cli/manifest_options.h"
 #include "cli/object_json.h"
 #include "cli/policy_diff_text.h"
 
@@ -17,10 +17,8 @@ namespace trivium::cli {
 namespace {
 
 struct Options {
-  std::vector<std::string> files;
-  bool recursive = false;
+  ManifestOptions manifests;
   bool remove = false;
-  std::string ns;
   uint32_t max_flows = 0;
   std::string output;
 };
@@ -28,20 +26,16 @@ struct Options {
 absl::StatusOr<v1::PolicyDiffResult> Ask(Session* session, const Options& options) {
   TRIVIUM_ASSIGN_OR_RETURN(const Context context, session->ChosenContext());
   TRIVIUM_ASSIGN_OR_RETURN(const absl::Duration timeout, session->Timeout());
-  TRIVIUM_ASSIGN_OR_RETURN(const std::vector<ManifestFile> files,
-                           ReadManifests(options.files, options.recursive, *session->in));
-  policy::ParseContext parse;
-  parse.cluster = context.cluster;
-  parse.default_namespace = options.ns.empty() ? context.ns : options.ns;
-  TRIVIUM_RETURN_IF_ERROR(ParseAll(files, parse).status());
+  TRIVIUM_ASSIGN_OR_RETURN(const GivenManifests given, options.manifests.Read(*session, context));
+  TRIVIUM_RETURN_IF_ERROR(ParseAll(given.files, given.parse).status());
   v1::Request request;
   v1::PolicyDiffRequest& diff = *request.mutable_policy_diff();
-  for (const ManifestFile& file : files) {
+  for (const ManifestFile& file : given.files) {
     v1::Manifest* manifest = diff.add_manifests();
     manifest->set_file(file.name);
     manifest->set_text(file.text);
   }
-  diff.set_default_namespace(parse.default_namespace);
+  diff.set_default_namespace(given.parse.default_namespace);
   diff.set_delete_(options.remove);
   diff.set_max_flows(options.max_flows);
   TRIVIUM_ASSIGN_OR_RETURN(const std::unique_ptr<Connection> connection, session->connect(context));
@@ -84,15 +78,9 @@ void AddPolicyDiff(CLI::App* group, Session* session) {
   CLI::App* command = group->add_subcommand(
       "diff",
       "Which connections would be judged otherwise if these manifests were applied, and by which rule");
-  command->add_option("-f,--filename", options->files, "File, folder or - (standard input); may be repeated")
-      ->required()
-      ->type_name("FILE")
-      ->allow_extra_args(false)
-      ->expected(1)
-      ->take_all();
-  command->add_flag("-R,--recursive", options->recursive, "Folders with all that is below them");
+  options->manifests.AddFiles(command)->required();
   command->add_flag("--delete", options->remove, "Instead: if what they name were deleted");
-  command->add_option("-n,--namespace", options->ns, "For manifests without one")->type_name("NAME");
+  options->manifests.AddNamespace(command);
   command->add_option("--max", options->max_flows, "At most so many changes; the rest is counted")
       ->type_name("NUMBER");
   command->add_option("-o,--output", options->output, "json")

@@ -71,13 +71,6 @@ std::string PodLabelsText(const v1::Identity& identity) {
   return absl::StrJoin(labels, ",", absl::PairFormatter("="));
 }
 
-std::string LabelValue(const v1::Identity& identity, absl::string_view key) {
-  for (const v1::Label& label : identity.labels()) {
-    if (label.key() == key) return label.value();
-  }
-  return "";
-}
-
 std::string AgeText(absl::Duration age) {
   age = std::max(age, absl::ZeroDuration());
   if (age < absl::Seconds(120)) return absl::StrCat(absl::ToInt64Seconds(age), "s");

@@ -21,8 +21,6 @@ std::string ProtocolText(v1::Protocol protocol);
 std::string SelectorText(const v1::Selector& selector, absl::string_view ns);
 // Labels of an identity without their source and without what the columns say already: "app=db,tier=back".
 std::string PodLabelsText(const v1::Identity& identity);
-// The value of a label, "" without one.
-std::string LabelValue(const v1::Identity& identity, absl::string_view key);
 // kubectl's short age: "3s", "12m", "5h", "2d".
 std::string AgeText(absl::Duration age);
 

@@ -20,7 +20,7 @@ target_compile_definitions(controlplane PUBLIC TRIVIUM_VERSION="${PROJECT_VERSIO
 
 trivium_binary(trivium-controlplane
   SOURCES main.cc
-  DEPS controlplane sql_store migrate bus_nats trivium_allocator CLI11::CLI11)
+  DEPS controlplane sql_store migrate bus_nats trivium_allocator daemon)
 
 trivium_test(planner_test LABEL unit
   SOURCES writer/addresses_test.cc writer/draft_test.cc writer/plan_endpoint_test.cc

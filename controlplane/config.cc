@@ -7,6 +7,7 @@
 #include "base/yaml_section.h"
 #include "controlplane/config_parts.h"
 #include "controlplane/writer/addresses.h"
+#include "schema/config_name.h"
 #include "schema/subjects.h"
 
 namespace trivium {
@@ -85,13 +86,7 @@ absl::Status ReadReachability(const YamlSection& top, ControlPlaneConfig* out) {
   TRIVIUM_ASSIGN_OR_RETURN(const YamlSection section, top.Section("reachability"));
   TRIVIUM_RETURN_IF_ERROR(section.Allow({"keep", "max_rows"}));
   TRIVIUM_RETURN_IF_ERROR(section.OptionalNumber("max_rows", 1, 100'000'000, &out->reachability_max_rows));
-  std::string keep = "false";
-  TRIVIUM_RETURN_IF_ERROR(section.OptionalText("keep", &keep));
-  if (keep != "true" && keep != "false") {
-    return section.Error("keep", absl::StrCat("\"", keep, "\": want true or false"));
-  }
-  out->reachability_keep = keep == "true";
-  return absl::OkStatus();
+  return section.OptionalSwitch("keep", &out->reachability_keep);
 }
 
 }  // namespace

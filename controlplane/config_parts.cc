@@ -4,7 +4,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "base/status.h"
-#include "schema/subjects.h"
 
 namespace trivium {
 namespace {
@@ -34,16 +33,6 @@ absl::Status ReadRegions(const YamlSection& sql, std::vector<std::pair<uint32_t,
 }
 
 }  // namespace
-
-absl::Status ReadName(const YamlSection& section, const char* key, std::string* out) {
-  TRIVIUM_RETURN_IF_ERROR(section.Text(key, out));
-  if (!IsSubjectToken(*out) || out->find(':') != std::string::npos || (*out)[0] == '_' || out->size() > 63) {
-    return section.Error(key, absl::StrCat("\"", *out,
-                                           "\" is not a name: want 1 to 63 letters, digits, '-' or '_', not "
-                                           "beginning with '_'"));
-  }
-  return absl::OkStatus();
-}
 
 absl::Status ReadNatsSection(const YamlSection& top, ControlPlaneConfig::Endpoints* out) {
   TRIVIUM_ASSIGN_OR_RETURN(const YamlSection nats, top.Section("nats"));

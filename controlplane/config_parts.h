@@ -1,4 +1,4 @@
-// What the configuration files of several daemons have in common: names, and the servers they connect to.
+// What the configuration files of several daemons have in common: the servers they connect to.
 // Errors name file, line, key and what would be right. Pure.
 #pragma once
 
@@ -14,9 +14,6 @@
 #include "controlplane/db/server_options.h"
 
 namespace trivium {
-
-// One that is a subject's token, a file's name and a certificate's subject.
-absl::Status ReadName(const YamlSection& section, const char* key, std::string* out);
 
 // The section `nats` of a daemon's file.
 absl::Status ReadNatsSection(const YamlSection& top, ControlPlaneConfig::Endpoints* out);

@@ -3,15 +3,14 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <atomic>
 #include <csignal>
-#include <cstdio>
 #include <memory>
 #include <string>
 
 #include "absl/synchronization/notification.h"
 #include "base/clock.h"
+#include "base/daemon.h"
 #include "base/executor.h"
 #include "base/exit_process.h"
 #include "base/files.h"
@@ -139,42 +138,19 @@ absl::Status Serve(const ControlPlaneConfig& config, const sigset_t& signals) {
 }
 
 int Main(int argc, char** argv) {
-  CLI::App cli("trivium-controlplane: commits, publishes and answers for one cluster of a Trivium mesh",
-               "trivium-controlplane");
-  std::string path;
-  bool check = false;
-  cli.add_option("--config", path, "the configuration file (docs/configuration.md)")->required();
-  cli.add_flag("--check-config", check, "only says whether the configuration is right");
-  cli.set_version_flag("--version", std::string("trivium-controlplane ") + kVersion);
-  try {
-    cli.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return cli.exit(error);
-  }
-  const absl::StatusOr<ControlPlaneConfig> config = ReadConfig(path);
-  absl::Status status = config.status();
-  if (status.ok()) status = InitLogging(config->instance, config->log_level, config->log_format);
-  if (!status.ok()) {
-    fprintf(stderr, "trivium-controlplane: %s\n", std::string(status.message()).c_str());
-    return 2;
-  }
-  if (check) {
-    printf("%s: fine\n", path.c_str());
-    return 0;
-  }
-
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  std::signal(SIGPIPE, SIG_IGN);
+  ControlPlaneConfig config;
+  Daemon daemon;
+  daemon.name = "trivium-controlplane";
+  daemon.does = "commits, publishes and answers for one cluster of a Trivium mesh";
+  daemon.page = "docs/configuration.md";
+  daemon.version = kVersion;
+  daemon.configure = [&config](const std::string& path) -> absl::Status {
+    TRIVIUM_ASSIGN_OR_RETURN(config, ReadConfig(path));
+    return InitLogging(config.instance, config.log_level, config.log_format);
+  };
   // While the database is migrated a signal ends the process at once: every step of it may be repeated.
-  status = Serve(*config, signals);
-  if (!status.ok()) {
-    spdlog::error("cannot go on error=\"{}\"", std::string(status.message()));
-    return 1;
-  }
-  return 0;
+  daemon.serve = [&config](const sigset_t& signals) { return Serve(config, signals); };
+  return RunDaemon(daemon, argc, argv);
 }
 
 }  // namespace

@@ -35,7 +35,7 @@ trivium_library(agent
 
 trivium_binary(trivium-agent
   SOURCES housekeeping.cc main.cc
-  DEPS agent bus_nats kernel_devices CLI11::CLI11)
+  DEPS agent bus_nats kernel_devices daemon)
 
 trivium_test(agent_unit_test LABEL unit
   SOURCES compile/selector_cache_test.cc config_test.cc desired/address_table_test.cc

@@ -4,20 +4,11 @@
 #include "base/status.h"
 #include "base/yaml_section.h"
 #include "policy/cidr.h"
+#include "schema/config_name.h"
 #include "schema/subjects.h"
 
 namespace trivium {
 namespace {
-
-absl::Status ReadName(const YamlSection& section, const char* key, std::string* out) {
-  TRIVIUM_RETURN_IF_ERROR(section.Text(key, out));
-  if (!IsSubjectToken(*out) || out->find(':') != std::string::npos || (*out)[0] == '_' || out->size() > 63) {
-    return section.Error(key, absl::StrCat("\"", *out,
-                                           "\" is not a name: want 1 to 63 letters, digits, '-' or '_', not "
-                                           "beginning with '_'"));
-  }
-  return absl::OkStatus();
-}
 
 absl::Status ReadNumber(const YamlSection& section, const char* key, uint64_t min, uint64_t max,
                         uint32_t* out) {
@@ -36,16 +27,6 @@ absl::Status ReadAddresses(const YamlSection& section, const char* key, bool req
     if (!ip.ok()) return section.Error(key, std::string(ip.status().message()));
     out->push_back(*std::move(ip));
   }
-  return absl::OkStatus();
-}
-
-absl::Status ReadSwitch(const YamlSection& section, const char* key, bool* out) {
-  std::string text = *out ? "true" : "false";
-  TRIVIUM_RETURN_IF_ERROR(section.OptionalText(key, &text));
-  if (text != "true" && text != "false") {
-    return section.Error(key, absl::StrCat("\"", text, "\": want true or false"));
-  }
-  *out = text == "true";
   return absl::OkStatus();
 }
 
@@ -91,7 +72,7 @@ absl::StatusOr<AgentConfig> AgentConfig::Parse(absl::string_view text, const std
   TRIVIUM_RETURN_IF_ERROR(top.OptionalFile("state_dir", &config.state_dir));
   TRIVIUM_RETURN_IF_ERROR(top.OptionalFile("socket", &config.socket));
   TRIVIUM_RETURN_IF_ERROR(top.OptionalFile("pin_root", &config.pin_root));
-  TRIVIUM_RETURN_IF_ERROR(ReadSwitch(top, "policy_audit_mode", &config.policy_audit_mode));
+  TRIVIUM_RETURN_IF_ERROR(top.OptionalSwitch("policy_audit_mode", &config.policy_audit_mode));
   TRIVIUM_RETURN_IF_ERROR(top.OptionalText("log_level", &config.log_level));
   TRIVIUM_RETURN_IF_ERROR(top.OptionalText("log_format", &config.log_format));
   TRIVIUM_RETURN_IF_ERROR(ReadMetricsSection(top, &config.metrics));

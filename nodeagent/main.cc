@@ -7,12 +7,12 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <csignal>
-#include <cstdio>
 #include <memory>
 #include <string>
 
 #include "absl/strings/strip.h"
 #include "base/clock.h"
+#include "base/daemon.h"
 #include "base/executor.h"
 #include "base/exit_process.h"
 #include "base/files.h"
@@ -212,47 +212,28 @@ void KeepMemorySmall() {
 
 int Main(int argc, char** argv) {
   KeepMemorySmall();
-  CLI::App cli("trivium-agent: brings the state of a Trivium mesh into this node's eBPF maps",
-               "trivium-agent");
-  std::string path;
-  bool check = false, cleanup = false;
-  cli.add_option("--config", path, "the configuration file (docs/configuration.md)")->required();
-  cli.add_flag("--check-config", check, "only says whether the configuration is right");
-  cli.add_flag("--cleanup", cleanup,
-               "removes all that an agent with this configuration left on the node, and ends: pods lose "
-               "their network");
-  cli.set_version_flag("--version", std::string("trivium-agent ") + kVersion);
-  try {
-    cli.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return cli.exit(error);
-  }
-  const absl::StatusOr<AgentConfig> config = ReadConfig(path);
-  absl::Status status = config.status();
-  if (status.ok())
-    status = InitLogging(config->cluster + "/" + config->node, config->log_level, config->log_format);
-  if (!status.ok()) {
-    fprintf(stderr, "trivium-agent: %s\n", std::string(status.message()).c_str());
-    return 2;
-  }
-  if (check) {
-    printf("%s: fine\n", path.c_str());
-    return 0;
-  }
-  // Blocked before any thread is made, so that sigwait alone sees them.
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  std::signal(SIGPIPE, SIG_IGN);
-
-  status = cleanup ? Cleanup(*config) : Serve(*config, signals);
-  if (!status.ok()) {
-    spdlog::error("cannot go on error=\"{}\"", std::string(status.message()));
-    return 1;
-  }
-  return 0;
+  AgentConfig config;
+  bool cleanup = false;
+  Daemon daemon;
+  daemon.name = "trivium-agent";
+  daemon.does = "brings the state of a Trivium mesh into this node's eBPF maps";
+  daemon.page = "docs/configuration.md";
+  daemon.version = kVersion;
+  daemon.add_options = [&cleanup](CLI::App* cli) {
+    cli->add_flag("--cleanup", cleanup,
+                  "removes all that an agent with this configuration left on the node, and ends: pods lose "
+                  "their network");
+  };
+  daemon.configure = [&config](const std::string& path) -> absl::Status {
+    TRIVIUM_ASSIGN_OR_RETURN(config, ReadConfig(path));
+    return InitLogging(config.cluster + "/" + config.node, config.log_level, config.log_format);
+  };
+  daemon.serve = [&config, &cleanup](const sigset_t& signals) {
+    // Blocked before any thread is made, so that sigwait alone sees them.
+    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+    return cleanup ? Cleanup(config) : Serve(config, signals);
+  };
+  return RunDaemon(daemon, argc, argv);
 }
 
 }  // namespace

@@ -102,6 +102,13 @@ std::map<std::string, std::string> PodLabelsOf(const v1::Identity& identity) {
   return labels;
 }
 
+std::string LabelOf(const v1::Identity& identity, absl::string_view key) {
+  for (const v1::Label& label : identity.labels()) {
+    if (label.key() == key) return label.value();
+  }
+  return "";
+}
+
 absl::Status CheckLabelKey(absl::string_view key) {
   const std::pair<absl::string_view, absl::string_view> parts = absl::StrSplit(key, absl::MaxSplits('/', 1));
   const bool prefixed = absl::StrContains(key, '/');

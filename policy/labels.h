@@ -37,6 +37,8 @@ struct PodLabels {
 std::vector<v1::Label> IdentityLabels(const PodLabels& pod);
 // The inverse for the pod's own labels: what IdentityLabels was given in `labels`.
 std::map<std::string, std::string> PodLabelsOf(const v1::Identity& identity);
+// The value of a label, "" without one; `key` with its source.
+std::string LabelOf(const v1::Identity& identity, absl::string_view key);
 
 // kInvalidArgument, naming the fault, for what Kubernetes would refuse: keys ([prefix/]name, at most 63
 // characters of name, 253 of prefix) and values (at most 63).

@@ -80,13 +80,6 @@ bool CidrPeerHas(const v1::CidrPeer& peer, const v1::Cidr& prefix) {
 
 }  // namespace
 
-std::string LabelOf(const v1::Identity& identity, absl::string_view key) {
-  for (const v1::Label& label : identity.labels()) {
-    if (label.key() == key) return label.value();
-  }
-  return "";
-}
-
 bool NamesFamily(const v1::Selector& selector) {
   return std::any_of(selector.requirements().begin(), selector.requirements().end(),
                      [](const v1::Requirement& requirement) {

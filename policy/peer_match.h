@@ -3,7 +3,6 @@
 
 #include <string>
 
-#include "absl/strings/string_view.h"
 #include "policy/rule_set.h"
 #include "trivium/v1/objects.pb.h"
 
@@ -14,8 +13,5 @@ bool PeerMatches(const v1::Peer& peer, const PeerRef& party, const std::string& 
 
 // Whether the selector tells IPv4's world from IPv6's.
 bool NamesFamily(const v1::Selector& selector);
-
-// The value of a label, "" without one; `key` with its source.
-std::string LabelOf(const v1::Identity& identity, absl::string_view key);
 
 }  // namespace trivium::policy

@@ -80,6 +80,17 @@ bool RefersTo(const v1::CidrPeer& peer, const v1::CidrGroup& group) {
   return Matches(peer.group_selector(), labelled);
 }
 
+bool RefersTo(const v1::Policy& policy, const v1::CidrGroup& group) {
+  for (const v1::PolicyBlock& block : policy.blocks()) {
+    for (const v1::Rule& rule : block.rules()) {
+      for (const v1::Peer& peer : rule.peers()) {
+        if (peer.has_cidr() && RefersTo(peer.cidr(), group)) return true;
+      }
+    }
+  }
+  return false;
+}
+
 bool Covers(const v1::Cidr& cidr, const v1::Cidr& prefix) {
   const std::string& a = cidr.address();
   const std::string& b = prefix.address();

@@ -15,6 +15,8 @@ bool Selects(const v1::Policy& policy, const v1::Identity& identity);
 
 // Whether the peer's group, by name or by labels, is this one.
 bool RefersTo(const v1::CidrPeer& peer, const v1::CidrGroup& group);
+// Whether a peer of some rule of the policy does.
+bool RefersTo(const v1::Policy& policy, const v1::CidrGroup& group);
 
 // Whether `cidr` covers all of `prefix` (same family, not longer).
 bool Covers(const v1::Cidr& cidr, const v1::Cidr& prefix);

@@ -128,10 +128,7 @@ absl::StatusOr<EventsSpec> ParseEvents(const YamlSection& s, const std::string& 
       s.OptionalNumber("max_store_bytes", 16 << 20, uint64_t{1} << 50, &events.max_store_bytes));
   TRIVIUM_RETURN_IF_ERROR(s.OptionalNumber("max_age_s", 60, 10 * 366 * 86'400, &events.max_age_s));
   TRIVIUM_RETURN_IF_ERROR(s.OptionalNumber("max_bytes", 16 << 20, uint64_t{1} << 44, &events.max_bytes));
-  std::string mesh = "false";
-  TRIVIUM_RETURN_IF_ERROR(s.OptionalText("mesh", &mesh));
-  if (mesh != "true" && mesh != "false") return s.Error("mesh", "want true or false");
-  events.mesh = mesh == "true";
+  TRIVIUM_RETURN_IF_ERROR(s.OptionalSwitch("mesh", &events.mesh));
   if (events.max_bytes * (events.mesh ? 2 : 1) > events.max_store_bytes) {
     return s.Error("max_bytes",
                    absl::StrCat("the streams may grow beyond max_store_bytes, ", events.max_store_bytes));

@@ -20,7 +20,6 @@
 #include "policy/label_index.h"
 #include "policy/labels.h"
 #include "policy/parse.h"
-#include "policy/peer_match.h"
 #include "policy/rule_diff.h"
 #include "policy/selector.h"
 #include "policy/trace.h"
@@ -64,17 +63,6 @@ class Policies {
   policy::SelectorIndex index_;
   std::vector<Mirror::ObjectPtr> by_number_;  // one entry for each block
 };
-
-bool RefersTo(const v1::Policy& policy, const v1::CidrGroup& group) {
-  for (const v1::PolicyBlock& block : policy.blocks()) {
-    for (const v1::Rule& rule : block.rules()) {
-      for (const v1::Peer& peer : rule.peers()) {
-        if (peer.has_cidr() && policy::RefersTo(peer.cidr(), group)) return true;
-      }
-    }
-  }
-  return false;
-}
 
 // "aws shop app=web", "world".
 std::string IdentityText(const v1::Identity& identity) {
@@ -315,9 +303,9 @@ absl::StatusOr<std::shared_ptr<PolicyDiffer::Job>> PolicyDiffer::Begin(const v1:
   }
   for (const Policies* policies : {&job->before, &job->after}) {
     for (const auto& [key, object] : policies->all()) {
-      const bool refers =
-          std::any_of(groups.begin(), groups.end(),
-                      [&o = object](const v1::CidrGroup& group) { return RefersTo(o->policy(), group); });
+      const bool refers = std::any_of(
+          groups.begin(), groups.end(),
+          [&o = object](const v1::CidrGroup& group) { return policy::RefersTo(o->policy(), group); });
       if (refers) job->NoteChanged(object->policy());
     }
   }

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/status.h"
+#include "schema/config_name.h"
 #include "schema/event_grants.h"
 #include "schema/object.h"
 #include "schema/subjects.h"

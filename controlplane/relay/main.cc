@@ -3,9 +3,7 @@
 
 #include <spdlog/spdlog.h>
 
-#include <CLI/CLI.hpp>
 #include <csignal>
-#include <cstdio>
 #include <memory>
 #include <string>
 #include <vector>
@@ -13,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
 #include "base/clock.h"
+#include "base/daemon.h"
 #include "base/executor.h"
 #include "base/exit_process.h"
 #include "base/files.h"
@@ -145,40 +144,18 @@ absl::Status Serve(const RelayConfig& config, const sigset_t& signals) {
 }
 
 int Main(int argc, char** argv) {
-  CLI::App cli("trivium-relay: publishes the changes of clusters as events for third parties",
-               "trivium-relay");
-  std::string path;
-  bool check = false;
-  cli.add_option("--config", path, "the configuration file (docs/events.md)")->required();
-  cli.add_flag("--check-config", check, "only says whether the configuration is right");
-  cli.set_version_flag("--version", std::string("trivium-relay ") + kVersion);
-  try {
-    cli.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return cli.exit(error);
-  }
-  const absl::StatusOr<RelayConfig> config = ReadConfig(path);
-  absl::Status status = config.status();
-  if (status.ok()) status = InitLogging(config->instance, config->log_level, config->log_format);
-  if (!status.ok()) {
-    fprintf(stderr, "trivium-relay: %s\n", std::string(status.message()).c_str());
-    return 2;
-  }
-  if (check) {
-    printf("%s: fine\n", path.c_str());
-    return 0;
-  }
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  std::signal(SIGPIPE, SIG_IGN);
-  status = Serve(*config, signals);
-  if (!status.ok()) {
-    spdlog::error("cannot go on error=\"{}\"", std::string(status.message()));
-    return 1;
-  }
-  return 0;
+  RelayConfig config;
+  Daemon daemon;
+  daemon.name = "trivium-relay";
+  daemon.does = "publishes the changes of clusters as events for third parties";
+  daemon.page = "docs/events.md";
+  daemon.version = kVersion;
+  daemon.configure = [&config](const std::string& path) -> absl::Status {
+    TRIVIUM_ASSIGN_OR_RETURN(config, ReadConfig(path));
+    return InitLogging(config.instance, config.log_level, config.log_format);
+  };
+  daemon.serve = [&config](const sigset_t& signals) { return Serve(config, signals); };
+  return RunDaemon(daemon, argc, argv);
 }
 
 }  // namespace

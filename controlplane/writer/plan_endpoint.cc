@@ -321,9 +321,8 @@ absl::Status ReidentifyNamespace(const PlanContext& context, const v1::Namespace
       pod.ns = ns.name();
       pod.namespace_labels = ToMap(ns.labels());
       pod.labels = policy::PodLabelsOf(identity->identity());
-      for (const v1::Label& label : identity->identity().labels()) {
-        if (label.key() == policy::kServiceAccountLabel) pod.service_account = label.value();
-      }
+      std::string account = policy::LabelOf(identity->identity(), policy::kServiceAccountLabel);
+      if (!account.empty()) pod.service_account = std::move(account);
       const auto& ports = identity->identity().named_ports();
       TRIVIUM_ASSIGN_OR_RETURN(const v1::Identity fresh,
                                FindOrAddIdentity(context, policy::IdentityLabels(pod),

@@ -93,15 +93,8 @@ void Pipeline::OnEndpointObject(uint32_t cluster, const ObjectChange& change) {
 void Pipeline::OnCidrGroup(const ObjectChange& change) {
   // Before and after: a group may have lost the labels by which it was selected.
   const auto uses = [&change](const v1::Policy& policy) {
-    for (const v1::PolicyBlock& block : policy.blocks()) {
-      for (const v1::Rule& rule : block.rules()) {
-        for (const v1::Peer& peer : rule.peers()) {
-          if (!peer.has_cidr()) continue;
-          for (const ObjectPtr& group : {change.before, change.after}) {
-            if (group != nullptr && policy::RefersTo(peer.cidr(), group->cidr_group())) return true;
-          }
-        }
-      }
+    for (const ObjectPtr& group : {change.before, change.after}) {
+      if (group != nullptr && policy::RefersTo(policy, group->cidr_group())) return true;
     }
     return false;
   };

@@ -23,15 +23,10 @@ const v1::Identity* Reserved(uint32_t id) {
 }
 
 bool HasLook(const v1::Identity& identity, const std::string& ns, const PodLook& look) {
-  const auto label = [&identity](absl::string_view key) {
-    for (const v1::Label& each : identity.labels()) {
-      if (each.key() == key) return each.value();
-    }
-    return std::string();
-  };
   const uint32_t port = identity.named_ports().empty() ? 0 : identity.named_ports(0).port();
-  return policy::PodLabelsOf(identity) == look.labels && label(policy::kNamespaceLabel) == ns &&
-         label(policy::kServiceAccountLabel) ==
+  return policy::PodLabelsOf(identity) == look.labels &&
+         policy::LabelOf(identity, policy::kNamespaceLabel) == ns &&
+         policy::LabelOf(identity, policy::kServiceAccountLabel) ==
              (look.service_account.empty() ? "default" : look.service_account) &&
          port == look.named_port;
 }
