@@ -1,3 +1,14 @@
+# A sanitized build compiles several files as one (CMAKE_UNITY_BUILD), for half of its time goes into headers. These have
+# files whose unnamed namespaces share a name.
+set(TRIVIUM_FILE_BY_FILE
+    agent agent_framing cli_commands cli_view_test planner policy policy_parse_test policy_reference schema_proto sql_store)
+
+function(trivium_unity name)
+  if(name IN_LIST TRIVIUM_FILE_BY_FILE)
+    set_target_properties(${name} PROPERTIES UNITY_BUILD OFF)
+  endif()
+endfunction()
+
 # trivium_library(name SOURCES ... DEPS ...): one room's (or part of a room's) library. DEPS are public.
 function(trivium_library name)
   cmake_parse_arguments(A "" "" "SOURCES;DEPS" ${ARGN})
@@ -5,6 +16,7 @@ function(trivium_library name)
   target_include_directories(${name} PUBLIC ${CMAKE_SOURCE_DIR})
   target_link_libraries(${name} PUBLIC ${A_DEPS})
   trivium_warnings(${name})
+  trivium_unity(${name})
 endfunction()
 
 # trivium_binary(name SOURCES ... DEPS ...): a program.
@@ -14,6 +26,7 @@ function(trivium_binary name)
   target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR})
   target_link_libraries(${name} PRIVATE ${A_DEPS})
   trivium_warnings(${name})
+  trivium_unity(${name})
 endfunction()
 
 # tests_<label>: everything that the tests of a label run, so that scripts/test builds no more than it needs. A test that

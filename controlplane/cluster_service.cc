@@ -52,8 +52,9 @@ LivenessDetector::Options DetectorOptionsOf(const ControlPlaneConfig& config) {
   return options;
 }
 
-Writer::Options WriterOptionsFor(const Mirrors& mirrors) {
+Writer::Options WriterOptionsFor(const ControlPlaneConfig& config, const Mirrors& mirrors) {
   Writer::Options options;
+  options.plan_ahead_from = config.plan_ahead_from;
   options.between_commits = [&mirrors] { return Publisher::Pace(mirrors.Nodes()); };
   return options;
 }
@@ -72,7 +73,7 @@ ClusterService::ClusterService(const ControlPlaneConfig& config, const ServedClu
       mirror_(shared.mirrors->Find(cluster.name)->mirror.get()),
       follower_(shared.mirrors->Find(cluster.name)->follower.get()),
       writer_(mirror_, follower_, drivers_.store, drivers_.executor, drivers_.clock, drivers_.random,
-              WriterOptionsFor(*shared.mirrors),
+              WriterOptionsFor(config, *shared.mirrors),
               [publisher = shared.publisher](const Batch& batch) { publisher->Publish(batch); }),
       forwarder_(principal(), leases_, drivers_.bus, drivers_.executor, drivers_.clock, Forwarder::Options()),
       planner_(PlannerConfigOf(cluster), &mesh_->mirror(), drivers_.random),

@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "base/listen_address.h"
+#include "schema/codec.h"
 #include "trivium/v1/objects.pb.h"
 
 namespace trivium {
@@ -51,6 +52,8 @@ struct ControlPlaneConfig {
   uint64_t log_age_s = 3600;                   // how long a revision stays in its log at most
   bool reachability_keep = false;              // admin_reachability is kept fresh
   uint64_t reachability_max_rows = 1'000'000;  // of a cluster; beyond, none are written
+  // No setting: simulations, whose load is small, plan ahead sooner.
+  size_t plan_ahead_from = kMaxBatchChanges;
 
   // Checks everything that can be checked without a server. Errors name file, line, key and what would be
   // right. Files named in it are made absolute, relative to the file's own folder.

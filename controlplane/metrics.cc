@@ -29,6 +29,8 @@ constexpr MetricInfo kQueueBytes{"trivium_controlplane_writer_queue_bytes",
                                  "What the waiting requests take, as received."};
 constexpr MetricInfo kCommits{"trivium_controlplane_commits_total", "Batches committed."};
 constexpr MetricInfo kChanges{"trivium_controlplane_changes_total", "Changes in the committed batches."};
+constexpr MetricInfo kPlannedAhead{"trivium_controlplane_commits_planned_ahead_total",
+                                   "Commits that were planned while the one before them was on its way."};
 constexpr MetricInfo kLostRaces{
     "trivium_controlplane_lost_races_total",
     "Commits that lost to another writer of the same log, and were planned again."};
@@ -132,6 +134,7 @@ void CollectWriter(const Writer& writer, const std::string& cluster, MetricsPage
   page->Gauge(kQueueBytes, Number(writer.queued_bytes()), labels);
   page->Counter(kCommits, Number(counters.commits), labels);
   page->Counter(kChanges, Number(counters.changes), labels);
+  page->Counter(kPlannedAhead, Number(counters.planned_ahead), labels);
   page->Counter(kLostRaces, Number(counters.lost_races), labels);
   page->Counter(kRetries, Number(counters.retries), labels);
   page->Counter(kVerified, Number(counters.verified), labels);

@@ -281,6 +281,10 @@ void ApiServer::Write(v1::Request request, const Principal& principal, size_t by
   write.actor = principal.ToString();
   write.request_id = caller->request_id;
   write.bytes = bytes;
+  if (shared->has_change_endpoints()) {
+    const v1::ChangeEndpointsRequest& many = shared->change_endpoints();
+    write.changes = static_cast<size_t>(many.add_size() + many.remove_size());
+  }
   write.timeout = timeout;
   write.answer = std::move(answer);
   writer_->Submit(std::move(write));

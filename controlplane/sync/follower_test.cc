@@ -8,7 +8,7 @@ namespace trivium {
 namespace {
 
 // `one_` writes; the reader under test has a store of its own on the same database.
-class FollowerTest : public WriterTest {
+class FollowerTest : public WriterFixture {
  protected:
   FollowerTest() : store_(database_, &clock_), mirror_(ClusterRef{"aws", 1, 7}, false) {
     store_.SetDelay(absl::Milliseconds(1));
@@ -157,7 +157,7 @@ TEST_F(FollowerTest, StrangersAreIgnored) {
 }
 
 // The tail of a mirror that began with a snapshot does not reach back: older deltas come from SQL.
-class SyncServerTest : public WriterTest {
+class SyncServerTest : public WriterFixture {
  protected:
   SyncServerTest()
       : broker_(&executor_, &random_),

@@ -43,8 +43,52 @@ void EraseIfOwned(Map* map, const Key& key, const Value& value) {
 }  // namespace
 
 void ClusterIndex::Replace(const v1::Object* before, const v1::Object* after) {
+  if (before != nullptr && after != nullptr && before->has_endpoint() && after->has_endpoint()) {
+    return ReplaceEndpoint(before->endpoint(), after->endpoint(), KeyOf(*after).key);
+  }
   if (before != nullptr) Remove(*before);
   if (after != nullptr) Add(*after);
+}
+
+// Of one key. Most changes leave it where it is.
+void ClusterIndex::ReplaceEndpoint(const v1::Endpoint& before, const v1::Endpoint& after,
+                                   const std::string& key) {
+  if (before.namespace_() != after.namespace_() || before.name() != after.name() ||
+      before.node() != after.node()) {
+    RemoveEndpoint(before, key);
+    return AddEndpoint(after, key);
+  }
+  for (const v1::EndpointAddress& a : before.addresses()) {
+    EraseIfOwned(&by_address_, AddressKey(a.space(), a.ip()), key);
+  }
+  for (const v1::EndpointAddress& a : after.addresses()) by_address_[AddressKey(a.space(), a.ip())] = key;
+  by_name_[NamespacedKey(after.namespace_(), after.name())] = key;
+  if (before.identity() == after.identity()) return;
+  Dereference(before.identity());
+  ++references_[after.identity()];
+}
+
+void ClusterIndex::AddEndpoint(const v1::Endpoint& ep, const std::string& key) {
+  for (const v1::EndpointAddress& a : ep.addresses()) by_address_[AddressKey(a.space(), a.ip())] = key;
+  by_name_[NamespacedKey(ep.namespace_(), ep.name())] = key;
+  by_namespace_[ep.namespace_()].insert(key);
+  by_node_[ep.node()].insert(key);
+  ++references_[ep.identity()];
+}
+
+void ClusterIndex::RemoveEndpoint(const v1::Endpoint& ep, const std::string& key) {
+  for (const v1::EndpointAddress& a : ep.addresses()) {
+    EraseIfOwned(&by_address_, AddressKey(a.space(), a.ip()), key);
+  }
+  EraseIfOwned(&by_name_, NamespacedKey(ep.namespace_(), ep.name()), key);
+  EraseKey(&by_namespace_, ep.namespace_(), key);
+  EraseKey(&by_node_, ep.node(), key);
+  Dereference(ep.identity());
+}
+
+void ClusterIndex::Dereference(uint32_t identity) {
+  const auto it = references_.find(identity);
+  if (it != references_.end() && --it->second == 0) references_.erase(it);
 }
 
 void ClusterIndex::Rebuild(const Mirror& mirror) {
@@ -62,15 +106,9 @@ void ClusterIndex::Rebuild(const Mirror& mirror) {
 void ClusterIndex::Add(const v1::Object& object) {
   const std::string key = KeyOf(object).key;
   switch (object.value_case()) {
-    case v1::Object::kEndpoint: {
-      const v1::Endpoint& ep = object.endpoint();
-      for (const v1::EndpointAddress& a : ep.addresses()) by_address_[AddressKey(a.space(), a.ip())] = key;
-      by_name_[NamespacedKey(ep.namespace_(), ep.name())] = key;
-      by_namespace_[ep.namespace_()].insert(key);
-      by_node_[ep.node()].insert(key);
-      ++references_[ep.identity()];
+    case v1::Object::kEndpoint:
+      AddEndpoint(object.endpoint(), key);
       break;
-    }
     case v1::Object::kIdentity:
       identities_.emplace(FormOf(object.identity()), object.identity().id());
       numbers_.insert(object.identity().id());
@@ -89,18 +127,9 @@ void ClusterIndex::Add(const v1::Object& object) {
 void ClusterIndex::Remove(const v1::Object& object) {
   const std::string key = KeyOf(object).key;
   switch (object.value_case()) {
-    case v1::Object::kEndpoint: {
-      const v1::Endpoint& ep = object.endpoint();
-      for (const v1::EndpointAddress& a : ep.addresses()) {
-        EraseIfOwned(&by_address_, AddressKey(a.space(), a.ip()), key);
-      }
-      EraseIfOwned(&by_name_, NamespacedKey(ep.namespace_(), ep.name()), key);
-      EraseKey(&by_namespace_, ep.namespace_(), key);
-      EraseKey(&by_node_, ep.node(), key);
-      const auto it = references_.find(ep.identity());
-      if (it != references_.end() && --it->second == 0) references_.erase(it);
+    case v1::Object::kEndpoint:
+      RemoveEndpoint(object.endpoint(), key);
       break;
-    }
     case v1::Object::kIdentity:
       EraseIfOwned(&identities_, FormOf(object.identity()), object.identity().id());
       numbers_.erase(object.identity().id());

@@ -52,6 +52,10 @@ class ClusterIndex {
  private:
   void Remove(const v1::Object& object);
   void Add(const v1::Object& object);
+  void AddEndpoint(const v1::Endpoint& ep, const std::string& key);
+  void RemoveEndpoint(const v1::Endpoint& ep, const std::string& key);
+  void ReplaceEndpoint(const v1::Endpoint& before, const v1::Endpoint& after, const std::string& key);
+  void Dereference(uint32_t identity);
 
   absl::flat_hash_map<std::string, std::string> by_address_;
   absl::flat_hash_map<std::string, std::string> by_name_;

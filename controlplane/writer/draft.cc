@@ -22,14 +22,40 @@ void NameDeletedEndpoint(const v1::Object* was, v1::Change* change) {
 
 }  // namespace
 
-Draft::Draft(const Mirror* mirror, ClusterIndex* index, uint64_t revision)
-    : mirror_(mirror), index_(index), revision_(revision) {}
+Draft::Draft(const Mirror* mirror, ClusterIndex* index, uint64_t revision, const Batch* under)
+    : mirror_(mirror), index_(index), revision_(revision), under_(under) {
+  if (under_ == nullptr) return;
+  for (const v1::Change& change : under_->changes.changes()) {
+    const ObjectKey key = KeyOf(change);
+    index_->Replace(FindBelow(key), ObjectOf(change));
+    under_changes_[key] = &change;
+  }
+}
 
 Draft::~Draft() {
   RollBack();
   for (auto it = pending_.rbegin(); it != pending_.rend(); ++it) {
-    index_->Replace(ObjectOf(*it->second), mirror_->Find(it->first.kind, it->first.key));
+    index_->Replace(ObjectOf(*it->second), FindBelow(it->first));
   }
+  if (under_ == nullptr) return;
+  const auto& changes = under_->changes.changes();
+  for (auto change = changes.rbegin(); change != changes.rend(); ++change) {
+    const ObjectKey key = KeyOf(*change);
+    index_->Replace(ObjectOf(*change), mirror_->Find(key.kind, key.key));
+  }
+}
+
+const v1::Object* Draft::FindBelow(const ObjectKey& key) const {
+  if (const auto it = under_changes_.find(key); it != under_changes_.end()) return ObjectOf(*it->second);
+  return mirror_->Find(key.kind, key.key);
+}
+
+uint64_t Draft::RevisionBelow(const ObjectKey& key) const {
+  if (const auto it = under_changes_.find(key); it != under_changes_.end()) {
+    return it->second->op() == v1::Change::DELETE ? 0 : under_->revision;
+  }
+  const Mirror::Stored* stored = mirror_->FindStored(key.kind, key.key);
+  return stored == nullptr ? 0 : stored->revision;
 }
 
 void Draft::Begin(const Caller& caller) {
@@ -46,8 +72,7 @@ void Draft::RollBack() {
     undo_.pop_back();
     const auto place = places_.find(undo.key);
     std::unique_ptr<v1::Change>& now = pending_[place->second].second;
-    const v1::Object* before =
-        undo.previous != nullptr ? ObjectOf(*undo.previous) : mirror_->Find(undo.key.kind, undo.key.key);
+    const v1::Object* before = undo.previous != nullptr ? ObjectOf(*undo.previous) : FindBelow(undo.key);
     index_->Replace(ObjectOf(*now), before);
     bytes_ -= EncodedSize(*now);
     if (undo.previous != nullptr) {
@@ -67,16 +92,21 @@ const v1::Object* Draft::ObjectOf(const v1::Change& change) {
 }
 
 const v1::Object* Draft::Find(v1::Kind kind, absl::string_view key) const {
-  if (!places_.empty()) {
-    const auto it = places_.find(ObjectKey{kind, std::string(key)});
-    if (it != places_.end()) return ObjectOf(*pending_[it->second].second);
-  }
-  return mirror_->Find(kind, key);
+  if (places_.empty() && under_changes_.empty()) return mirror_->Find(kind, key);
+  const ObjectKey whole{kind, std::string(key)};
+  const auto it = places_.find(whole);
+  return it != places_.end() ? ObjectOf(*pending_[it->second].second) : FindBelow(whole);
 }
 
 void Draft::ForEach(v1::Kind kind, const std::function<void(const v1::Object&)>& visit) const {
   for (const auto& [key, stored] : mirror_->All(kind)) {
-    if (stored.object != nullptr && !places_.contains(ObjectKey{kind, key})) visit(*stored.object);
+    const ObjectKey whole{kind, key};
+    if (stored.object == nullptr || places_.contains(whole) || under_changes_.contains(whole)) continue;
+    visit(*stored.object);
+  }
+  for (const auto& [key, change] : under_changes_) {
+    const v1::Object* object = ObjectOf(*change);
+    if (key.kind == kind && object != nullptr && !places_.contains(key)) visit(*object);
   }
   for (const auto& [key, change] : pending_) {
     const v1::Object* object = ObjectOf(*change);
@@ -114,7 +144,7 @@ void Draft::Record(const ObjectKey& key, std::unique_ptr<v1::Change> change) {
 
   const auto [place, added] = places_.try_emplace(key, pending_.size());
   if (added) {
-    index_->Replace(mirror_->Find(key.kind, key.key), ObjectOf(*change));
+    index_->Replace(FindBelow(key), ObjectOf(*change));
     bytes_ += EncodedSize(*change);
     pending_.emplace_back(key, std::move(change));
     undo_.push_back(Undo{key, nullptr});
@@ -144,7 +174,7 @@ void Draft::SetProblem(std::string problem) {
 }
 
 bool Draft::Created(v1::Kind kind, absl::string_view key) const {
-  return mirror_->FindStored(kind, key) == nullptr && Find(kind, key) != nullptr;
+  return RevisionBelow(ObjectKey{kind, std::string(key)}) == 0 && Find(kind, key) != nullptr;
 }
 
 bool Draft::Deletes(const ObjectKey& key) const {
@@ -159,11 +189,11 @@ v1::Changes Draft::ToChanges() const {
 }
 
 Id128 Draft::DigestAfter() const {
-  Digest digest(mirror_->digest());
+  Digest digest(under_ != nullptr ? under_->digest : mirror_->digest());
   for (const auto& [key, change] : pending_) {
     const Id128 hash = KeyHash(key.kind, key.key);
-    const Mirror::Stored* stored = mirror_->FindStored(key.kind, key.key);
-    if (stored != nullptr) digest.Remove(hash, stored->revision);
+    const uint64_t before = RevisionBelow(key);
+    if (before != 0) digest.Remove(hash, before);
     if (change->op() == v1::Change::UPSERT) digest.Add(hash, revision_);
   }
   return digest.value();

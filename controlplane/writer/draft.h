@@ -4,6 +4,9 @@
 // The draft also keeps the mirror's index in step with its own changes while it lives, and takes that back
 // when it is destroyed: between two drafts the index describes the mirror alone. Not thread-safe; mirror and
 // index must not change while a draft lives.
+//
+// A draft may lie over a batch that is not committed yet, as if the mirror held it: so the next batch is
+// planned while that one is on its way. If it is not committed, what was planned over it is worth nothing.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +20,7 @@
 #include "base/id128.h"
 #include "controlplane/writer/cluster_index.h"
 #include "replica/mirror.h"
+#include "schema/codec.h"
 #include "schema/object.h"
 #include "schema/subjects.h"
 
@@ -32,8 +36,9 @@ struct Caller {
 
 class Draft {
  public:
-  // `revision` is the one that this batch will be.
-  Draft(const Mirror* mirror, ClusterIndex* index, uint64_t revision);
+  // `revision` is the one that this batch will be. `under`, if not null, is the batch before it: the one that
+  // follows the mirror.
+  Draft(const Mirror* mirror, ClusterIndex* index, uint64_t revision, const Batch* under = nullptr);
   ~Draft();
   Draft(const Draft&) = delete;
   Draft& operator=(const Draft&) = delete;
@@ -66,14 +71,14 @@ class Draft {
   size_t size_at_begin() const { return begin_size_; }
   // Whether this request has changed anything so far.
   bool touched() const { return !undo_.empty(); }
-  // The object that this draft leaves at a key is new in it: the mirror has none.
+  // The object that this draft leaves at a key is new in it.
   bool Created(v1::Kind kind, absl::string_view key) const;
   // Deleted by this draft.
   bool Deletes(const ObjectKey& key) const;
 
   // The changes in the order in which their keys were first touched.
   v1::Changes ToChanges() const;
-  // Of the mirror with these changes at `revision`.
+  // Of the state with these changes at `revision`.
   Id128 DigestAfter() const;
 
  private:
@@ -84,11 +89,17 @@ class Draft {
 
   void Record(const ObjectKey& key, std::unique_ptr<v1::Change> change);
   static const v1::Object* ObjectOf(const v1::Change& change);
+  // Without this draft's changes: of `under_`, or else of the mirror.
+  const v1::Object* FindBelow(const ObjectKey& key) const;
+  // The revision of the last change of the object that is there without this draft; 0 if there is none.
+  uint64_t RevisionBelow(const ObjectKey& key) const;
   void SetProblem(std::string problem);
 
   const Mirror* const mirror_;
   ClusterIndex* const index_;
   const uint64_t revision_;
+  const Batch* const under_;
+  absl::flat_hash_map<ObjectKey, const v1::Change*> under_changes_;
   Caller caller_;
   std::string actor_;
   std::vector<std::pair<ObjectKey, std::unique_ptr<v1::Change>>> pending_;

@@ -1,5 +1,9 @@
 #include "controlplane/writer/draft.h"
 
+#include <algorithm>
+#include <random>
+
+#include "controlplane/writer/identity_allocator.h"
 #include "controlplane/writer/planner_fixture.h"
 
 namespace trivium {
@@ -121,6 +125,116 @@ TEST_F(DraftTest, MadeAndRemovedInOneBatch) {
   });
   EXPECT_EQ(FindEndpoint(1), nullptr);
   EXPECT_EQ(cluster_.index()->EndpointByAddress(3, MakeIp("10.1.1.5")), "");
+}
+
+// Two batches of random requests: the second is planned over the first before and after that one is
+// committed, with the same uids.
+class DraftOverBatchTest : public DraftTest {
+ protected:
+  using Requests = std::vector<std::pair<v1::Request, Caller>>;
+
+  Requests RandomRequests() {
+    Requests requests;
+    for (size_t i = 0, n = 1 + Draw(12); i < n; ++i) {
+      const std::string number = std::to_string(Draw(5));
+      const std::string node = Draw(2) == 0 ? "n1" : "n2";
+      const std::string ip = std::string(node == "n1" ? "10.1.1." : "10.1.2.") + std::to_string(10 + Draw(6));
+      switch (Draw(6)) {
+        case 0:
+          requests.emplace_back(Remove(Draw(8), node), NodeCaller(node));
+          break;
+        case 1:
+          requests.emplace_back(Apply(NamespaceYaml("shop", "{team: t" + number + "}")), Ctl());
+          break;
+        case 2:
+          requests.emplace_back(Apply(PolicyYaml("shop", "p" + number, "app" + std::to_string(Draw(3)))),
+                                Ctl());
+          break;
+        case 3:
+          requests.emplace_back(Delete("NetworkPolicy", "shop", "p" + number), Ctl());
+          break;
+        default:
+          requests.emplace_back(
+              Add(Draw(8), "shop", "pod" + number, node, ip, "app" + std::to_string(Draw(3))),
+              NodeCaller(node));
+      }
+    }
+    return requests;
+  }
+
+  // What planning these leaves, refusals included.
+  std::string Plan(const Requests& requests, Draft* draft) {
+    std::string outcome;
+    for (const auto& [request, caller] : requests) {
+      const absl::StatusOr<Planned> planned = planner_.Plan(request, caller, draft);
+      outcome += planned.ok() ? planned->reply.SerializeAsString() + (planned->deferred ? "deferred" : "")
+                              : planned.status().ToString();
+      outcome += "\n";
+    }
+    std::string objects;
+    for (const v1::Kind kind : {v1::KIND_NAMESPACE, v1::KIND_IDENTITY, v1::KIND_ENDPOINT, v1::KIND_POLICY}) {
+      std::vector<std::string> found;
+      draft->ForEach(kind, [&](const v1::Object& object) {
+        found.push_back(KeyOf(object).key + (draft->Created(kind, KeyOf(object).key) ? " new" : ""));
+      });
+      std::sort(found.begin(), found.end());
+      for (const std::string& key : found) objects += key + "\n";
+    }
+    return outcome + objects + Index() + draft->ToChanges().DebugString() + draft->DigestAfter().ToHex();
+  }
+
+  // All that the index says.
+  std::string Index() {
+    std::string text;
+    for (int n = 0; n < 6; ++n) {
+      text += cluster_.index()->EndpointByName("shop", "pod" + std::to_string(n)) + ";";
+      for (const std::string net : {"10.1.1.", "10.1.2."}) {
+        text += cluster_.index()->EndpointByAddress(3, MakeIp(net + std::to_string(10 + n))) + ";";
+      }
+    }
+    for (uint32_t node = 1; node <= 2; ++node) {
+      for (const std::string& key : cluster_.index()->EndpointsOn(node)) text += key + ";";
+    }
+    for (const std::string& key : cluster_.index()->EndpointsIn("shop")) text += key + ";";
+    for (const std::string& key : cluster_.index()->PoliciesIn("shop")) text += key + ";";
+    for (uint32_t id = kFirstIdentity; id < kFirstIdentity + 40; ++id) {
+      text += std::to_string(cluster_.index()->References(id)) + ",";
+    }
+    return text + std::to_string(cluster_.index()->identities()) + "\n";
+  }
+
+  size_t Draw(size_t n) { return engine_() % n; }
+  std::mt19937 engine_{1};
+};
+
+TEST_F(DraftOverBatchTest, IsAsIfThatBatchWereCommitted) {
+  for (int round = 0; round < 400; ++round) {
+    const Requests first = RandomRequests();
+    const Requests second = RandomRequests();
+    const Position at = cluster_.position();
+    absl::StatusOr<Batch> batch = absl::UnknownError("nothing changed");
+    {
+      Draft draft(&cluster_.mirror(), cluster_.index(), at.revision + 1);
+      Plan(first, &draft);
+      if (draft.empty()) continue;
+      batch =
+          EncodeBatch(kCluster, at.epoch, at.revision + 1, at.batch, draft.DigestAfter(), draft.ToChanges());
+    }
+    ASSERT_TRUE(batch.ok());
+    const std::string alone = Index();
+    const CountingRandom random = random_;
+    std::string early;
+    {
+      Draft draft(&cluster_.mirror(), cluster_.index(), at.revision + 2, &*batch);
+      early = Plan(second, &draft);
+    }
+    ASSERT_EQ(Index(), alone) << "the draft left a trace, round " << round;
+    ASSERT_EQ(cluster_.Apply(*batch), Replica::Outcome::kApplied);
+    random_ = random;
+    Draft draft(&cluster_.mirror(), cluster_.index(), at.revision + 2);
+    ASSERT_EQ(early, Plan(second, &draft)) << "round " << round;
+  }
+  EXPECT_GT(cluster_.position().revision, 200u);
 }
 
 }  // namespace

@@ -36,6 +36,7 @@ v1::Reply ErrorReply(const absl::Status& status) {
 // Requests on their way: one transaction, or one check that the mirror is the head.
 struct Writer::Flight {
   Position planned_at;
+  Id128 prev_batch;  // of the batch at `planned_at`
   std::vector<Member> members;
   std::vector<std::pair<ObjectKey, std::string>> manifests;
   std::vector<AuditRow> audit;
@@ -109,7 +110,15 @@ void Writer::Submit(Write write) {
 
 void Writer::Enqueue(JobPtr job) {
   queue_bytes_ += job->write.bytes;
+  queue_changes_ += job->write.changes;
   queue_.push_back(std::move(job));
+  PlanAheadSoon();
+}
+
+void Writer::PopQueue() {
+  queue_bytes_ -= queue_.front()->write.bytes;
+  queue_changes_ -= queue_.front()->write.changes;
+  queue_.pop_front();
 }
 
 // Asks SQL what the request with this id was answered, if it was.
@@ -142,34 +151,76 @@ void Writer::Pump() {
   if (TooEarly()) return;
   busy_ = true;  // an answer may bring the next request: that one only joins the queue
   while (!queue_.empty()) {
-    auto flight = std::make_shared<Flight>();
-    flight->planned_at = mirror_->position();
     absl::Status encoded;
-    {
-      Draft draft(&mirror_->mirror(), mirror_->index(), mirror_->position().revision + 1);
-      PlanQueue(&draft, flight.get());
-      if (flight->members.empty()) continue;
-      flight->began = clock_->Monotonic();
-      if (draft.empty()) return Verify(std::move(flight));
-      encoded = Encode(draft, flight.get());
-      if (encoded.ok()) {
-        if (options_.between_commits != nullptr) {
-          const absl::Duration between = options_.between_commits();
-          next_commit_ = std::max(next_commit_, clock_->Monotonic() - kBurst * between) + between;
-        }
-        return Commit(std::move(flight));  // the draft is taken apart while the transaction is on its way
-      }
-    }
-    return Refuse(flight, encoded);
+    std::shared_ptr<Flight> flight = PlanNext(nullptr, &encoded);
+    if (flight == nullptr) continue;
+    if (!encoded.ok()) return Refuse(flight, encoded);
+    if (flight->request == nullptr) return Verify(std::move(flight));
+    return Begin(std::move(flight));
   }
   busy_ = false;
   if (draining_ && looking_up_ == 0 && on_drained_) std::exchange(on_drained_, nullptr)();
 }
 
+std::shared_ptr<Writer::Flight> Writer::PlanNext(const Batch* under, absl::Status* status) {
+  auto flight = std::make_shared<Flight>();
+  flight->planned_at = mirror_->position();
+  flight->prev_batch = prev_batch_;
+  if (under != nullptr) {
+    flight->planned_at = Position{under->epoch, under->revision, under->batch};
+    flight->prev_batch = under->prev_batch;
+  }
+  Draft draft(&mirror_->mirror(), mirror_->index(), flight->planned_at.revision + 1, under);
+  PlanQueue(&draft, flight.get());
+  if (flight->members.empty()) return nullptr;
+  if (!draft.empty()) *status = Encode(draft, under, flight.get());
+  return flight;
+}
+
+void Writer::Begin(std::shared_ptr<Flight> flight) {
+  flight->began = clock_->Monotonic();
+  if (options_.between_commits != nullptr) {
+    const absl::Duration between = options_.between_commits();
+    next_commit_ = std::max(next_commit_, flight->began - kBurst * between) + between;
+  }
+  in_flight_ = flight;
+  Commit(std::move(flight));
+  PlanAheadSoon();
+}
+
+void Writer::PlanAheadSoon() {
+  if (in_flight_ == nullptr || ahead_ != nullptr || ahead_posted_ || draining_) return;
+  if (queue_changes_ < options_.plan_ahead_from || queue_.front()->alone) return;
+  ahead_posted_ = true;
+  executor_->Post([this, alive = alive_.Watch()] {
+    if (alive.expired()) return;
+    ahead_posted_ = false;
+    PlanAhead();
+  });
+}
+
+void Writer::PlanAhead() {
+  if (in_flight_ == nullptr || ahead_ != nullptr || queue_.empty()) return;
+  const Batch& under = in_flight_->request->batch;
+  // Somebody else's batch came first, or this one came over the feed: its answer will say.
+  if (mirror_->position() != in_flight_->planned_at) return;
+  // A number that is retired there is known as retired only once that is committed.
+  for (const v1::Change& change : under.changes.changes()) {
+    if (change.op() == v1::Change::DELETE && change.kind() == v1::KIND_IDENTITY) return;
+  }
+  absl::Status encoded;
+  ahead_ = PlanNext(&under, &encoded);
+  if (ahead_ != nullptr && (!encoded.ok() || ahead_->request == nullptr)) ForgetAhead();
+}
+
+void Writer::ForgetAhead() {
+  if (ahead_ != nullptr) PutBack(*std::exchange(ahead_, nullptr));
+}
+
 bool Writer::TooEarly() {
   if (waiting_) return true;
   // More cannot join a batch that is full.
-  if (options_.between_commits == nullptr || queue_.empty() || queue_.size() >= kMaxBatchChanges)
+  if (options_.between_commits == nullptr || queue_.empty() || queue_changes_ >= kMaxBatchChanges)
     return false;
   const absl::Duration wait = next_commit_ - clock_->Monotonic();
   if (wait <= absl::ZeroDuration()) return false;
@@ -191,8 +242,7 @@ void Writer::PlanQueue(Draft* draft, Flight* flight) {
     const bool jumped_over = job->unknown_at != snapshots_ && !job->write.request_id.IsZero();
     const bool maybe_done = jumped_over || memory_.Known(job->write.request_id);
     if (!expired && !maybe_done && !PlanJob(job, draft, flight)) return;
-    queue_.pop_front();
-    queue_bytes_ -= job->write.bytes;
+    PopQueue();
     if (expired) {
       AnswerError(job, absl::DeadlineExceededError("too many requests before this one: nothing was written"));
     } else if (maybe_done) {
@@ -214,7 +264,7 @@ bool Writer::PlanJob(const JobPtr& job, Draft* draft, Flight* flight) {
   }
   if (planned->deferred) return false;
   Member member{job, std::move(planned->reply), draft->touched()};
-  member.reply.set_epoch(mirror_->position().epoch);
+  member.reply.set_epoch(flight->planned_at.epoch);
   if (member.changes) member.reply.set_revision(draft->revision());
   flight->members.push_back(std::move(member));
   std::move(planned->manifests.begin(), planned->manifests.end(), std::back_inserter(flight->manifests));
@@ -222,15 +272,15 @@ bool Writer::PlanJob(const JobPtr& job, Draft* draft, Flight* flight) {
   return true;
 }
 
-absl::Status Writer::Encode(const Draft& draft, Flight* flight) {
+absl::Status Writer::Encode(const Draft& draft, const Batch* under, Flight* flight) {
   CommitRequest request;
   const Position& at = flight->planned_at;
   request.cluster = mirror_->ref();
   request.expected.epoch = at.epoch;
   request.expected.revision = at.revision;
-  request.expected.prev_batch = prev_batch_;
+  request.expected.prev_batch = flight->prev_batch;
   request.expected.last_batch = at.batch;
-  request.expected.digest = mirror_->mirror().digest();
+  request.expected.digest = under != nullptr ? under->digest : mirror_->mirror().digest();
   TRIVIUM_ASSIGN_OR_RETURN(request.batch, EncodeBatch(mirror_->ref().name, at.epoch, draft.revision(),
                                                       at.batch, draft.DigestAfter(), draft.ToChanges()));
   // Of several manifests for one object the last stands; of a deleted object none.
@@ -263,6 +313,8 @@ void Writer::Commit(std::shared_ptr<Flight> flight) {
 }
 
 void Writer::OnCommitted(const std::shared_ptr<Flight>& flight, const absl::Status& status) {
+  in_flight_ = nullptr;
+  if (!status.ok()) ForgetAhead();
   // Where the log is gone nothing says who won; but a batch that was sent once alone, and refused, has lost.
   if (absl::IsAborted(status) || (absl::IsDataLoss(status) && !flight->repeated)) {
     ++counters_.lost_races;
@@ -285,14 +337,22 @@ void Writer::OnCommitted(const std::shared_ptr<Flight>& flight, const absl::Stat
                 batch.epoch, batch.revision, batch.changes.changes_size(), flight->members.size());
   const Replica::Outcome outcome = mirror_->Apply(batch);
   const bool in_step = outcome == Replica::Outcome::kApplied || outcome == Replica::Outcome::kIgnored;
+  const bool ready = ahead_ != nullptr && in_step && !draining_ && mirror_->position() == ahead_->planned_at;
+  if (ready) {
+    ++counters_.planned_ahead;
+    Begin(std::exchange(ahead_, nullptr));
+  } else {
+    ForgetAhead();
+  }
   on_commit_(batch);
   for (const RequestRow& row : flight->request->requests) {
     memory_.Remember(row.request_id, row.actor, row.result);
   }
   // What waits goes on its way first: its transaction and these answers need not wait for each other.
-  const bool next_first = in_step && !draining_ && !queue_.empty();
+  const bool next_first = in_step && !draining_ && !ready && !queue_.empty();
   if (next_first) BecomeIdle();
   for (const Member& member : flight->members) AnswerJob(member.job, member.reply);
+  if (ready) return backoff_.Reset();
   if (next_first) return;
   if (in_step) return BecomeIdle();
   spdlog::error("the mirror does not take its own batch cluster={} revision={} outcome={}", batch.cluster,
@@ -354,12 +414,17 @@ void Writer::Refuse(const std::shared_ptr<Flight>& flight, const absl::Status& s
   PlanAgain(flight);
 }
 
-void Writer::PlanAgain(const std::shared_ptr<Flight>& flight) {
-  for (auto member = flight->members.rbegin(); member != flight->members.rend(); ++member) {
+void Writer::PutBack(const Flight& flight) {
+  for (auto member = flight.members.rbegin(); member != flight.members.rend(); ++member) {
     if (!member->job->write.answer) continue;  // answered meanwhile
     queue_bytes_ += member->job->write.bytes;
+    queue_changes_ += member->job->write.changes;
     queue_.push_front(member->job);
   }
+}
+
+void Writer::PlanAgain(const std::shared_ptr<Flight>& flight) {
+  PutBack(*flight);
   Recover();
 }
 
@@ -389,6 +454,7 @@ void Writer::ExpireQueue(const absl::Status& status) {
       continue;
     }
     queue_bytes_ -= job->write.bytes;
+    queue_changes_ -= job->write.changes;
     AnswerError(job, absl::DeadlineExceededError(absl::StrCat(
                          "the database is out of reach, nothing was written (", status.message(), ")")));
   }

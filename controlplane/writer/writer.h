@@ -1,10 +1,11 @@
 // Commits one cluster's requests: group commit by compare-and-set (DESIGN "Revisions").
 //
 // One transaction is in flight; what arrives meanwhile is planned together, in order of arrival, when it is
-// done, and an idle writer commits at once. Nothing is answered before it is committed; a refusal, and
-// "nothing to change", not before SQL has confirmed that the mirror they were judged by is the head. Any
-// number of writers of one cluster are right by the compare-and-set alone: the loser takes the log from SQL
-// and plans its requests again.
+// done, and an idle writer commits at once. Under load, once a whole batch waits, it is planned and encoded
+// while the one before is on its way, as if that were committed; if it is not, it is planned again. Nothing
+// is answered before it is committed; a refusal, and "nothing to change", not before SQL has confirmed that
+// the mirror they were judged by is the head. Any number of writers of one cluster are right by the
+// compare-and-set alone: the loser takes the log from SQL and plans its requests again.
 //
 // Belongs to one executor; not thread-safe.
 #pragma once
@@ -39,6 +40,7 @@ class Writer {
   struct Options {
     size_t max_queue = 4096;                    // requests waiting
     size_t max_queue_bytes = 64 * 1024 * 1024;  // of them together, as received
+    size_t plan_ahead_from = kMaxBatchChanges;  // changes waiting, from which the next batch is planned early
     absl::Duration retry_floor = absl::Milliseconds(20);
     absl::Duration retry_cap = absl::Seconds(1);
     // The pace under load: one commit in that time on average, for every commit is a message to every agent,
@@ -54,8 +56,9 @@ class Writer {
   struct Write {
     PlanFunction plan;
     std::string actor;
-    Id128 request_id;  // zero: its repetition is not recognised
-    size_t bytes = 0;  // what it counts in the queue
+    Id128 request_id;    // zero: its repetition is not recognised
+    size_t bytes = 0;    // what it counts in the queue
+    size_t changes = 1;  // about so many: when a batch is full
     absl::Duration timeout = absl::Seconds(10);
     Answer answer;  // called exactly once, unless the writer is destroyed first
   };
@@ -64,8 +67,9 @@ class Writer {
     uint64_t commits = 0;
     uint64_t changes = 0;
     uint64_t lost_races = 0;
-    uint64_t retries = 0;   // of a commit whose outcome was unknown
-    uint64_t verified = 0;  // answers that needed no commit
+    uint64_t planned_ahead = 0;  // commits that were ready when the one before them was done
+    uint64_t retries = 0;        // of a commit whose outcome was unknown
+    uint64_t verified = 0;       // answers that needed no commit
     uint64_t refused_full = 0;
     Histogram commit_seconds = Histogram::ForSeconds();  // from the first attempt to the answer
     Histogram batch_changes = Histogram::ForSizes();     // of each commit
@@ -108,15 +112,27 @@ class Writer {
   struct Flight;
 
   void Enqueue(JobPtr job);
+  void PopQueue();
   void LookUp(JobPtr job);
   void Pump();
   // True: the next commit's time has not come yet; Pump is called when it does.
   bool TooEarly();
+  // The next commit from the queue, planned over `under`, or else over the mirror; null if nothing is left to
+  // answer. `status` is what encoding it said.
+  std::shared_ptr<Flight> PlanNext(const Batch* under, absl::Status* status);
   void PlanQueue(Draft* draft, Flight* flight);
   // False: the job stays first in the queue for the next batch.
   bool PlanJob(const JobPtr& job, Draft* draft, Flight* flight);
-  absl::Status Encode(const Draft& draft, Flight* flight);
+  absl::Status Encode(const Draft& draft, const Batch* under, Flight* flight);
+  // Plans the batch after `in_flight_`, once enough waits for it.
+  void PlanAheadSoon();
+  void PlanAhead();
+  // What was planned ahead waits in the queue again.
+  void ForgetAhead();
+  void PutBack(const Flight& flight);
 
+  // The first attempt of a commit, and whoever paces the next one.
+  void Begin(std::shared_ptr<Flight> flight);
   void Commit(std::shared_ptr<Flight> flight);
   void OnCommitted(const std::shared_ptr<Flight>& flight, const absl::Status& status);
   void Verify(std::shared_ptr<Flight> flight);
@@ -146,6 +162,10 @@ class Writer {
 
   std::deque<JobPtr> queue_;
   size_t queue_bytes_ = 0;
+  size_t queue_changes_ = 0;
+  std::shared_ptr<Flight> in_flight_;  // a commit that has not been answered yet, at its first attempt
+  std::shared_ptr<Flight> ahead_;      // what follows it, if it is committed
+  bool ahead_posted_ = false;
   size_t looking_up_ = 0;
   absl::flat_hash_map<Id128, JobPtr> open_;  // by request id: received, not answered
   bool busy_ = false;

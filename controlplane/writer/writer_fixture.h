@@ -15,7 +15,7 @@
 
 namespace trivium {
 
-class WriterTest : public testing::Test {
+class WriterFixture : public testing::Test {
  protected:
   using Fault = FakeStore::CommitFault;
 
@@ -44,9 +44,14 @@ class WriterTest : public testing::Test {
   };
   using ResultPtr = std::shared_ptr<Result>;
 
-  WriterTest() : executor_(&clock_), database_(std::make_shared<FakeDatabase>()) { one_ = MakeSide(); }
+  // From how many waiting changes its writers plan ahead.
+  explicit WriterFixture(size_t plan_ahead_from = kMaxBatchChanges)
+      : executor_(&clock_), database_(std::make_shared<FakeDatabase>()), plan_ahead_from_(plan_ahead_from) {
+    one_ = MakeSide();
+  }
 
   std::unique_ptr<Side> MakeSide(Writer::Options options = Writer::Options()) {
+    options.plan_ahead_from = plan_ahead_from_;
     auto side = std::make_unique<Side>(database_, &executor_, &clock_, &random_, options);
     side->store.SetDelay(absl::Milliseconds(2));
     side->store.OpenCluster(side->mirror.ref(), &executor_, [](const auto& head) { ASSERT_TRUE(head.ok()); });
@@ -131,6 +136,7 @@ class WriterTest : public testing::Test {
   ManualExecutor executor_;
   CountingRandom random_;
   std::shared_ptr<FakeDatabase> database_;
+  const size_t plan_ahead_from_;
   std::unique_ptr<Side> one_;
   int plans_ = 0;
 };

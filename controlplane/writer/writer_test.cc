@@ -7,7 +7,15 @@ namespace {
 
 using absl::StatusCode;
 
-TEST_F(WriterTest, AnIdleWriterCommitsAtOnceAndAnswersAfterTheCommit) {
+// The parameter: from how many waiting changes the next batch is planned ahead.
+class WriterTest : public WriterFixture, public testing::WithParamInterface<size_t> {
+ protected:
+  WriterTest() : WriterFixture(GetParam()) {}
+};
+
+using WriterPaceTest = WriterFixture;
+
+TEST_P(WriterTest, AnIdleWriterCommitsAtOnceAndAnswersAfterTheCommit) {
   const ResultPtr result = Submit(one_.get(), "a");
   EXPECT_EQ(one_->store.commits(), 1u);  // asked for already
   EXPECT_EQ(result->answers, 0);
@@ -25,7 +33,7 @@ TEST_F(WriterTest, AnIdleWriterCommitsAtOnceAndAnswersAfterTheCommit) {
   ExpectSound(*one_);
 }
 
-TEST_F(WriterTest, RowsForPeopleGoWithTheBatch) {
+TEST_P(WriterTest, RowsForPeopleGoWithTheBatch) {
   Submit(one_.get(), "a", "v1");
   Run();
   const FakeDatabase::ClusterRows rows = Rows();
@@ -39,7 +47,7 @@ TEST_F(WriterTest, RowsForPeopleGoWithTheBatch) {
   EXPECT_EQ(kept.revision(), 1u);
 }
 
-TEST_F(WriterTest, WhatArrivesMeanwhileJoinsTheNextBatch) {
+TEST_P(WriterTest, WhatArrivesMeanwhileJoinsTheNextBatch) {
   std::vector<ResultPtr> results;
   for (int i = 0; i < 100; ++i) results.push_back(Submit(one_.get(), "ns" + std::to_string(i)));
   Run();
@@ -54,7 +62,7 @@ TEST_F(WriterTest, WhatArrivesMeanwhileJoinsTheNextBatch) {
   ExpectSound(*one_);
 }
 
-TEST_F(WriterTest, CountsWhatItCommitsAndHowLongThatTakes) {
+TEST_P(WriterTest, CountsWhatItCommitsAndHowLongThatTakes) {
   for (int i = 0; i < 100; ++i) Submit(one_.get(), "ns" + std::to_string(i));
   EXPECT_EQ(one_->writer.queued_bytes(), 99u * 100);
   Run();
@@ -66,7 +74,7 @@ TEST_F(WriterTest, CountsWhatItCommitsAndHowLongThatTakes) {
   EXPECT_EQ(counters.batch_requests.sum(), 100);
 }
 
-TEST_F(WriterTest, ABatchHasItsLimit) {
+TEST_P(WriterTest, ABatchHasItsLimit) {
   for (int i = 0; i < 1100; ++i) Submit(one_.get(), "ns" + std::to_string(i));
   Run();
   EXPECT_EQ(Rows().head.revision, 4u);  // 1 + 500 + 500 + 99
@@ -75,7 +83,7 @@ TEST_F(WriterTest, ABatchHasItsLimit) {
   ExpectSound(*one_);
 }
 
-TEST_F(WriterTest, ALoadedWriterPacesItselfAndAnIdleOneDoesNot) {
+TEST_F(WriterPaceTest, ALoadedWriterPacesItselfAndAnIdleOneDoesNot) {
   Writer::Options options;
   options.between_commits = [] { return absl::Milliseconds(20); };
   const auto side = MakeSide(options);
@@ -101,7 +109,7 @@ TEST_F(WriterTest, ALoadedWriterPacesItselfAndAnIdleOneDoesNot) {
   ExpectSound(*side);
 }
 
-TEST_F(WriterTest, AFullBatchDoesNotWaitForThePace) {
+TEST_F(WriterPaceTest, AFullBatchDoesNotWaitForThePace) {
   Writer::Options options;
   options.between_commits = [] { return absl::Seconds(10); };
   const auto side = MakeSide(options);
@@ -111,7 +119,7 @@ TEST_F(WriterTest, AFullBatchDoesNotWaitForThePace) {
   ExpectSound(*side);
 }
 
-TEST_F(WriterTest, OnlyTheWrongRequestIsRefused) {
+TEST_P(WriterTest, OnlyTheWrongRequestIsRefused) {
   Submit(one_.get(), "first");
   const ResultPtr good = Submit(one_.get(), "good");
   const ResultPtr wrong = Submit(one_.get(), "wrong");
@@ -126,7 +134,7 @@ TEST_F(WriterTest, OnlyTheWrongRequestIsRefused) {
   EXPECT_EQ(Rows().head.revision, 2u);
 }
 
-TEST_F(WriterTest, UnchangedWritesNothingButAsksWhetherItIsTrue) {
+TEST_P(WriterTest, UnchangedWritesNothingButAsksWhetherItIsTrue) {
   Submit(one_.get(), "a", "v1");
   Run();
   const ResultPtr again = Submit(one_.get(), "a", "v1");
@@ -138,7 +146,7 @@ TEST_F(WriterTest, UnchangedWritesNothingButAsksWhetherItIsTrue) {
 }
 
 // The mirror of the asked one is behind: nobody told it what the other wrote.
-TEST_F(WriterTest, NoAnswerIsGivenFromAStaleMirror) {
+TEST_P(WriterTest, NoAnswerIsGivenFromAStaleMirror) {
   std::unique_ptr<Side> two = MakeSide();
   Submit(one_.get(), "a", "v1");
   Run();
@@ -156,7 +164,7 @@ TEST_F(WriterTest, NoAnswerIsGivenFromAStaleMirror) {
   EXPECT_EQ(missing->code(), StatusCode::kNotFound);
 }
 
-TEST_F(WriterTest, ALostRaceIsPlannedAgain) {
+TEST_P(WriterTest, ALostRaceIsPlannedAgain) {
   one_->store.FailNextCommits({Fault::kLostRace, Fault::kLostRace});
   const ResultPtr result = Submit(one_.get(), "a");
   Run();
@@ -168,7 +176,7 @@ TEST_F(WriterTest, ALostRaceIsPlannedAgain) {
   ExpectSound(*one_);
 }
 
-TEST_F(WriterTest, AnAmbiguousCommitIsRunAgainAsItWas) {
+TEST_P(WriterTest, AnAmbiguousCommitIsRunAgainAsItWas) {
   for (const Fault fault :
        {Fault::kAmbiguousCommitted, Fault::kAmbiguousNotCommitted, Fault::kAmbiguousLate}) {
     const uint64_t before = Rows().head.revision;
@@ -184,7 +192,7 @@ TEST_F(WriterTest, AnAmbiguousCommitIsRunAgainAsItWas) {
   EXPECT_EQ(one_->writer.counters().retries, 3u);
 }
 
-TEST_F(WriterTest, WithoutADatabaseCallersHearBeforeTheyGiveUp) {
+TEST_P(WriterTest, WithoutADatabaseCallersHearBeforeTheyGiveUp) {
   const ResultPtr flying = Submit(one_.get(), "a", "x", "alice", Id128(), absl::Seconds(3));
   one_->store.SetUnavailable(true);
   const ResultPtr queued = Submit(one_.get(), "b", "x", "alice", Id128(), absl::Seconds(3));
@@ -204,7 +212,7 @@ TEST_F(WriterTest, WithoutADatabaseCallersHearBeforeTheyGiveUp) {
   ExpectSound(*one_);
 }
 
-TEST_F(WriterTest, AnOutcomeThatWasUnknownIsFoundByItsRequestId) {
+TEST_P(WriterTest, AnOutcomeThatWasUnknownIsFoundByItsRequestId) {
   const Id128 id{5, 5};
   one_->store.FailNextCommits({Fault::kAmbiguousCommitted});
   const ResultPtr first = Submit(one_.get(), "a", "x", "alice", id, absl::Milliseconds(2));
@@ -218,7 +226,7 @@ TEST_F(WriterTest, AnOutcomeThatWasUnknownIsFoundByItsRequestId) {
   EXPECT_EQ(Rows().head.revision, 1u);
 }
 
-TEST_F(WriterTest, AFullQueueRefuses) {
+TEST_P(WriterTest, AFullQueueRefuses) {
   Writer::Options options;
   options.max_queue = 3;
   std::unique_ptr<Side> two = MakeSide(options);
@@ -242,7 +250,7 @@ TEST_F(WriterTest, AFullQueueRefuses) {
   EXPECT_EQ(Submit(three.get(), "d")->code(), StatusCode::kResourceExhausted);
 }
 
-TEST_F(WriterTest, ARepetitionGetsTheFirstAnswer) {
+TEST_P(WriterTest, ARepetitionGetsTheFirstAnswer) {
   const Id128 id{5, 5};
   const ResultPtr first = Submit(one_.get(), "a", "v1", "alice", id);
   const ResultPtr joined = Submit(one_.get(), "a", "v1", "alice", id);  // while the first is on its way
@@ -259,7 +267,7 @@ TEST_F(WriterTest, ARepetitionGetsTheFirstAnswer) {
   EXPECT_EQ(Rows().head.revision, 2u) << "a repetition overwrote what came after it";
 }
 
-TEST_F(WriterTest, ARepetitionIsAnsweredWithoutTheDatabase) {
+TEST_P(WriterTest, ARepetitionIsAnsweredWithoutTheDatabase) {
   const Id128 id{5, 6};
   const ResultPtr first = Submit(one_.get(), "a", "v1", "alice", id);
   Run();
@@ -272,7 +280,7 @@ TEST_F(WriterTest, ARepetitionIsAnsweredWithoutTheDatabase) {
   EXPECT_EQ(Action(later), "created");
 }
 
-TEST_F(WriterTest, ARepetitionElsewhereIsFoundInSql) {
+TEST_P(WriterTest, ARepetitionElsewhereIsFoundInSql) {
   const Id128 id{5, 5};
   Submit(one_.get(), "a", "v1", "alice", id);
   Run();
@@ -291,7 +299,7 @@ TEST_F(WriterTest, ARepetitionElsewhereIsFoundInSql) {
   EXPECT_EQ(fresh->reply.revision(), 3u);
 }
 
-TEST_F(WriterTest, ARepetitionOfWhatTheFeedBroughtIsNotDoneAgain) {
+TEST_P(WriterTest, ARepetitionOfWhatTheFeedBroughtIsNotDoneAgain) {
   const Id128 id{5, 5};
   std::unique_ptr<Side> two = MakeSide();
   Submit(one_.get(), "a", "v1", "alice", id);
@@ -303,7 +311,7 @@ TEST_F(WriterTest, ARepetitionOfWhatTheFeedBroughtIsNotDoneAgain) {
   EXPECT_EQ(Action(result), "created");
 }
 
-TEST_F(WriterTest, ARepetitionIsNotDoneAgainThoughASnapshotJumpedOverIt) {
+TEST_P(WriterTest, ARepetitionIsNotDoneAgainThoughASnapshotJumpedOverIt) {
   const Id128 id{5, 5};
   std::unique_ptr<Side> two = MakeSide();
   Submit(one_.get(), "a", "v1", "alice", id);
@@ -322,7 +330,7 @@ TEST_F(WriterTest, ARepetitionIsNotDoneAgainThoughASnapshotJumpedOverIt) {
   EXPECT_EQ(Rows().head.revision, 2u) << "done twice: it overwrote what came after it";
 }
 
-TEST_F(WriterTest, WhatARestoreHasUndoneIsDoneWhenItIsAskedForAgain) {
+TEST_P(WriterTest, WhatARestoreHasUndoneIsDoneWhenItIsAskedForAgain) {
   const Id128 id{5, 5};
   Submit(one_.get(), "first");
   Run();
@@ -343,7 +351,7 @@ TEST_F(WriterTest, WhatARestoreHasUndoneIsDoneWhenItIsAskedForAgain) {
   EXPECT_TRUE(Rows().objects.contains(ObjectKey{v1::KIND_NAMESPACE, "a"}));
 }
 
-TEST_F(WriterTest, OneRequestAtTwoWritersAtOnceIsDoneOnce) {
+TEST_P(WriterTest, OneRequestAtTwoWritersAtOnceIsDoneOnce) {
   const Id128 id{5, 5};
   std::unique_ptr<Side> two = MakeSide();
   const ResultPtr a = Submit(one_.get(), "a", "v1", "alice", id);
@@ -354,7 +362,7 @@ TEST_F(WriterTest, OneRequestAtTwoWritersAtOnceIsDoneOnce) {
   EXPECT_EQ(a->reply.revision(), 1u);
 }
 
-TEST_F(WriterTest, ARequestIdBelongsToItsActor) {
+TEST_P(WriterTest, ARequestIdBelongsToItsActor) {
   const Id128 id{5, 5};
   Submit(one_.get(), "a", "v1", "alice", id);
   const ResultPtr meanwhile = Submit(one_.get(), "b", "v1", "bob", id);
@@ -366,7 +374,7 @@ TEST_F(WriterTest, ARequestIdBelongsToItsActor) {
   EXPECT_FALSE(after->reply.has_apply());
 }
 
-TEST_F(WriterTest, CoalescedRequestsAreEachAnsweredAndRemembered) {
+TEST_P(WriterTest, CoalescedRequestsAreEachAnsweredAndRemembered) {
   const Id128 early{5, 1};
   Submit(one_.get(), "first");
   const ResultPtr a = Submit(one_.get(), "a", "v1", "alice", early);
@@ -387,7 +395,7 @@ TEST_F(WriterTest, CoalescedRequestsAreEachAnsweredAndRemembered) {
   ExpectSound(*one_);
 }
 
-TEST_F(WriterTest, ANewEpochIsTakenOver) {
+TEST_P(WriterTest, ANewEpochIsTakenOver) {
   Submit(one_.get(), "a");
   Run();
   one_->store.BumpEpoch(one_->mirror.ref(), 0, AuditRow(), &executor_,
@@ -401,7 +409,7 @@ TEST_F(WriterTest, ANewEpochIsTakenOver) {
   EXPECT_EQ(one_->mirror.position().epoch, 2u);
 }
 
-TEST_F(WriterTest, DrainingFinishesWhatItHasAndTakesNoMore) {
+TEST_P(WriterTest, DrainingFinishesWhatItHasAndTakesNoMore) {
   const ResultPtr a = Submit(one_.get(), "a");
   const ResultPtr b = Submit(one_.get(), "b");
   bool drained = false;
@@ -416,7 +424,7 @@ TEST_F(WriterTest, DrainingFinishesWhatItHasAndTakesNoMore) {
   EXPECT_EQ(Rows().head.revision, 2u);
 }
 
-TEST_F(WriterTest, AnAnswerMayBringTheNextRequest) {
+TEST_P(WriterTest, AnAnswerMayBringTheNextRequest) {
   ResultPtr second;
   auto first = std::make_shared<Result>();
   Writer::Write write;
@@ -432,7 +440,7 @@ TEST_F(WriterTest, AnAnswerMayBringTheNextRequest) {
 
 // Two writers of one cluster, without a lease, under faults: every acknowledged request is there exactly
 // once, in a gap-free log.
-TEST_F(WriterTest, TwoWritersRace) {
+TEST_P(WriterTest, TwoWritersRace) {
   std::unique_ptr<Side> two = MakeSide();
   one_->store.SetDelay(absl::Milliseconds(3), &random_);
   two->store.SetDelay(absl::Milliseconds(4), &random_);
@@ -471,6 +479,75 @@ TEST_F(WriterTest, TwoWritersRace) {
   ExpectSound(*one_);
   ExpectSound(*two);
 }
+
+// Plans whatever waits while a commit is on its way.
+class AheadWriterTest : public WriterFixture {
+ protected:
+  AheadWriterTest() : WriterFixture(1) {}
+};
+
+TEST_F(AheadWriterTest, TheNextBatchIsReadyWhenTheOneBeforeItIsCommitted) {
+  const ResultPtr first = Submit(one_.get(), "a", "x");
+  const ResultPtr again = Submit(one_.get(), "a", "y");
+  const ResultPtr other = Submit(one_.get(), "b");
+  executor_.RunUntilIdle();
+  EXPECT_EQ(plans_, 3) << "planned before the first is committed";
+  EXPECT_EQ(again->answers + other->answers, 0);
+  Run(absl::Milliseconds(2));
+  EXPECT_EQ(first->answers, 1);
+  EXPECT_EQ(one_->store.commits(), 2u) << "sent as soon as the first is committed";
+  Run();
+  EXPECT_EQ(Action(again), "configured");
+  EXPECT_EQ(again->reply.revision(), 2u);
+  EXPECT_EQ(other->reply.revision(), 2u);
+  EXPECT_EQ(plans_, 3);
+  EXPECT_EQ(one_->writer.counters().planned_ahead, 1u);
+  EXPECT_EQ(one_->writer.queued_bytes(), 0u);
+  ExpectSound(*one_);
+}
+
+TEST_F(AheadWriterTest, WhatWasPlannedOverABatchThatLostIsPlannedAgain) {
+  one_->store.FailNextCommits({Fault::kLostRace});
+  const ResultPtr first = Submit(one_.get(), "a", "x");
+  const ResultPtr again = Submit(one_.get(), "a", "y");
+  Run();
+  EXPECT_EQ(first->reply.revision(), 2u);
+  EXPECT_EQ(again->answers, 1);
+  EXPECT_EQ(Action(again), "configured");
+  EXPECT_EQ(one_->writer.counters().lost_races, 1u);
+  ExpectSound(*one_);
+}
+
+TEST_F(AheadWriterTest, WhatChangesNothingOverTheBatchOnItsWayIsAnsweredAfterIt) {
+  const ResultPtr first = Submit(one_.get(), "a", "x");
+  const ResultPtr same = Submit(one_.get(), "a", "x");
+  executor_.RunUntilIdle();
+  EXPECT_EQ(same->answers, 0);
+  Run();
+  EXPECT_EQ(first->answers, 1);
+  EXPECT_EQ(Action(same), "unchanged");
+  EXPECT_EQ(Rows().head.revision, 1u);
+  ExpectSound(*one_);
+}
+
+TEST_F(AheadWriterTest, AnUnknownOutcomeKeepsNobodyWaitingInVain) {
+  one_->store.FailNextCommits({Fault::kAmbiguousLate});
+  const ResultPtr first = Submit(one_.get(), "a", "x");
+  const ResultPtr second = Submit(one_.get(), "b", "x", "alice", Id128(), absl::Seconds(3));
+  executor_.RunUntilIdle();
+  one_->store.SetUnavailable(true);
+  Run(absl::Seconds(12));
+  EXPECT_EQ(first->code(), StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(second->code(), StatusCode::kDeadlineExceeded);
+  one_->store.SetUnavailable(false);
+  Submit(one_.get(), "c");
+  Run();
+  ExpectSound(*one_);
+}
+
+// Planned ahead or not, nobody sees a difference but in speed.
+INSTANTIATE_TEST_SUITE_P(WholeBatches, WriterTest, testing::Values(kMaxBatchChanges));
+INSTANTIATE_TEST_SUITE_P(Ahead, WriterTest, testing::Values(1));
 
 }  // namespace
 }  // namespace trivium
