@@ -260,9 +260,9 @@ class Generator {
     network.set_address(node.network);
     network.set_length(node.length);
     const std::string subject = subjects::Api(node.cluster, node.nats.principal, "register-node");
-    // The control plane may still be starting.
+    // The control plane may still be starting: far from its database, its migrations take a while.
     absl::Status last;
-    for (int attempt = 0; attempt < 100; ++attempt) {
+    for (int attempt = 0; attempt < 600; ++attempt) {
       const absl::StatusOr<std::string> answer =
           nats->Request(subject, request.SerializeAsString(), absl::Seconds(5));
       v1::Reply reply;

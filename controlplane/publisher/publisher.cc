@@ -13,7 +13,7 @@ namespace trivium {
 namespace {
 
 // Of processor time, server and agent together, as measured where both share a small machine.
-constexpr absl::Duration kCostOfDelivery = absl::Microseconds(40);
+constexpr absl::Duration kCostOfDelivery = absl::Microseconds(120);
 constexpr absl::Duration kMaxPace = absl::Milliseconds(20);
 
 }  // namespace
