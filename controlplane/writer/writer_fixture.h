@@ -68,9 +68,7 @@ class WriterFixture : public testing::Test {
                    absl::Duration timeout = absl::Seconds(10)) {
     if (id.IsZero()) id = random_.NewId();
     Caller caller{Principal{"aws", "ctl", actor}, "test/1", id, 1};
-    auto result = std::make_shared<Result>();
-    Writer::Write write;
-    write.plan = [this, caller, ns, label](Draft* draft) {
+    return SubmitPlan(side, caller, timeout, [this, caller, ns, label](Draft* draft) {
       ++plans_;
       return PlanAtomically(caller, draft, [&]() -> absl::StatusOr<Planned> {
         if (ns == "wrong") return absl::InvalidArgumentError("wrong");
@@ -92,9 +90,15 @@ class WriterFixture : public testing::Test {
         draft->Upsert(std::move(object));
         return planned;
       });
-    };
+    });
+  }
+
+  ResultPtr SubmitPlan(Side* side, const Caller& caller, absl::Duration timeout, Writer::PlanFunction plan) {
+    auto result = std::make_shared<Result>();
+    Writer::Write write;
+    write.plan = std::move(plan);
     write.actor = caller.principal.ToString();
-    write.request_id = id;
+    write.request_id = caller.request_id;
     write.bytes = 100;
     write.timeout = timeout;
     write.answer = [result](const v1::Reply& reply) {

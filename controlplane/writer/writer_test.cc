@@ -530,6 +530,36 @@ TEST_F(AheadWriterTest, WhatChangesNothingOverTheBatchOnItsWayIsAnsweredAfterIt)
   ExpectSound(*one_);
 }
 
+TEST_F(AheadWriterTest, NothingIsPlannedOverABatchThatRetiresIdentities) {
+  const auto submit = [this](bool retire) {
+    const Caller caller{Principal{"aws", "cp", "cp1"}, "test/1", random_.NewId(), 1};
+    return SubmitPlan(one_.get(), caller, absl::Seconds(10), [caller, retire](Draft* draft) {
+      return PlanAtomically(caller, draft, [&]() -> absl::StatusOr<Planned> {
+        v1::Object object;
+        object.mutable_identity()->set_id(300);
+        if (retire) {
+          draft->Delete(KeyOf(object));
+        } else {
+          draft->Upsert(std::move(object));
+        }
+        return Planned();
+      });
+    });
+  };
+  submit(false);
+  Run();
+  const ResultPtr retired = submit(true);
+  const ResultPtr next = Submit(one_.get(), "b");
+  executor_.RunUntilIdle();
+  EXPECT_EQ(plans_, 0);
+  Run();
+  EXPECT_EQ(retired->code(), StatusCode::kOk);
+  EXPECT_EQ(next->code(), StatusCode::kOk);
+  EXPECT_EQ(plans_, 1);
+  EXPECT_EQ(one_->writer.counters().planned_ahead, 0u);
+  ExpectSound(*one_);
+}
+
 TEST_F(AheadWriterTest, AnUnknownOutcomeKeepsNobodyWaitingInVain) {
   one_->store.FailNextCommits({Fault::kAmbiguousLate});
   const ResultPtr first = Submit(one_.get(), "a", "x");
