@@ -22,14 +22,16 @@ if(TRIVIUM_SANITIZE)
   add_link_options(${sanitizers})
 endif()
 if(TRIVIUM_SANITIZE STREQUAL "thread")
-  # Debian's protobuf has another layout of maps under this macro than its library was built with.
-  add_compile_options(-U__SANITIZE_THREAD__)
+  # Debian's protobuf has another layout of maps under this macro than its library was built with; libstdc++, all headers,
+  # needs to know nevertheless.
+  add_compile_options(-U__SANITIZE_THREAD__ -D_GLIBCXX_TSAN=1)
   add_library(tsan_absl OBJECT ${CMAKE_SOURCE_DIR}/cmake/tsan_absl.cc)
   foreach(wrapped _ZN4absl7debian35Mutex4LockEv _ZN4absl7debian35Mutex6UnlockEv
                   _ZN4absl7debian35Mutex8LockWhenERKNS0_9ConditionE _ZN4absl7debian35Mutex5AwaitERKNS0_9ConditionE
                   _ZN4absl7debian35Mutex16AwaitWithTimeoutERKNS0_9ConditionENS0_8DurationE
                   _ZN4absl7debian312Notification6NotifyEv _ZNK4absl7debian312Notification19WaitForNotificationEv
-                  _ZNK4absl7debian312Notification30WaitForNotificationWithTimeoutENS0_8DurationE)
+                  _ZNK4absl7debian312Notification30WaitForNotificationWithTimeoutENS0_8DurationE
+                  _ZN4absl7debian315BlockingCounter14DecrementCountEv _ZN4absl7debian315BlockingCounter4WaitEv)
     add_link_options(LINKER:--wrap=${wrapped})
   endforeach()
   link_libraries($<TARGET_OBJECTS:tsan_absl> absl_synchronization absl_time)

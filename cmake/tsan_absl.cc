@@ -67,4 +67,16 @@ bool __wrap__ZNK4absl7debian312Notification30WaitForNotificationWithTimeoutENS0_
   return notified;
 }
 
+bool __real__ZN4absl7debian315BlockingCounter14DecrementCountEv(void* counter);
+bool __wrap__ZN4absl7debian315BlockingCounter14DecrementCountEv(void* counter) {
+  __tsan_release(counter);
+  return __real__ZN4absl7debian315BlockingCounter14DecrementCountEv(counter);
+}
+
+void __real__ZN4absl7debian315BlockingCounter4WaitEv(void* counter);
+void __wrap__ZN4absl7debian315BlockingCounter4WaitEv(void* counter) {
+  __real__ZN4absl7debian315BlockingCounter4WaitEv(counter);
+  __tsan_acquire(counter);
+}
+
 }  // extern "C"

@@ -134,10 +134,10 @@ TEST_F(CommitFault, ClosingAStoreDoesNotWaitForAFrozenServer) {
 TEST_F(CommitFault, AWaiterIsRefusedBeyondTheQueue) {
   SqlStore::Options options = Options();
   options.pool.queue = 2;
+  LoopExecutor executor("full");  // outlives the store, whose threads post to it
   std::unique_ptr<StoreClient> client;
   SqlStore* store = world_.Open(options, &client);
   proxy_.Freeze(true);
-  LoopExecutor executor("full");
   absl::Mutex mutex;
   std::vector<absl::StatusCode> codes;
   for (int i = 0; i < 8; ++i) {

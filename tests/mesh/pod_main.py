@@ -185,9 +185,9 @@ class Attempts:
 
     async def _run(self):
         while True:
-            self.tried += 1
-            if await attempt(self.c) in ("open", "refused"):
-                self.passed += 1
+            passed = await attempt(self.c) in ("open", "refused")
+            self.tried += 1  # now that it is over: a report never counts one that is under way
+            self.passed += passed
             await asyncio.sleep(self.c["interval"])
 
     def report(self):
