@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 
 namespace trivium {
@@ -14,13 +15,9 @@ void ArrayText::Next() {
 ArrayText& ArrayText::Add(absl::string_view text) {
   Next();
   body_.push_back('"');
-  while (true) {
-    const size_t special = text.find_first_of("\"\\");
-    absl::StrAppend(&body_, text.substr(0, special));
-    if (special == absl::string_view::npos) break;
-    body_.push_back('\\');
-    body_.push_back(text[special]);
-    text.remove_prefix(special + 1);
+  for (const char c : text) {
+    if (c == '"' || c == '\\') body_.push_back('\\');
+    body_.push_back(c);
   }
   body_.push_back('"');
   return *this;
@@ -45,17 +42,8 @@ ArrayText& ArrayText::AddId(const Id128& id) {
 }
 
 ArrayText& ArrayText::AddBytes(absl::string_view raw) {
-  constexpr char kDigits[] = "0123456789abcdef";
   Next();
-  absl::StrAppend(&body_, "\"\\\\x");
-  size_t at = body_.size();
-  body_.resize(at + 2 * raw.size());
-  for (const char c : raw) {
-    const auto byte = static_cast<unsigned char>(c);
-    body_[at++] = kDigits[byte >> 4];
-    body_[at++] = kDigits[byte & 15];
-  }
-  body_.push_back('"');
+  absl::StrAppend(&body_, "\"\\\\x", absl::BytesToHexString(raw), "\"");
   return *this;
 }
 

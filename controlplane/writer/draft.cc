@@ -27,7 +27,7 @@ Draft::Draft(const Mirror* mirror, ClusterIndex* index, uint64_t revision, const
   if (under_ == nullptr) return;
   for (const v1::Change& change : under_->changes.changes()) {
     const ObjectKey key = KeyOf(change);
-    index_->Replace(FindBelow(key), ObjectOf(change));
+    index_->Replace(mirror_->Find(key.kind, key.key), ObjectOf(change));
     under_changes_[key] = &change;
   }
 }

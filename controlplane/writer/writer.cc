@@ -37,6 +37,7 @@ v1::Reply ErrorReply(const absl::Status& status) {
 struct Writer::Flight {
   Position planned_at;
   Id128 prev_batch;  // of the batch at `planned_at`
+  Id128 digest;      // of the state there
   std::vector<Member> members;
   std::vector<std::pair<ObjectKey, std::string>> manifests;
   std::vector<AuditRow> audit;
@@ -166,14 +167,16 @@ std::shared_ptr<Writer::Flight> Writer::PlanNext(const Batch* under, absl::Statu
   auto flight = std::make_shared<Flight>();
   flight->planned_at = mirror_->position();
   flight->prev_batch = prev_batch_;
+  flight->digest = mirror_->mirror().digest();
   if (under != nullptr) {
     flight->planned_at = Position{under->epoch, under->revision, under->batch};
     flight->prev_batch = under->prev_batch;
+    flight->digest = under->digest;
   }
   Draft draft(&mirror_->mirror(), mirror_->index(), flight->planned_at.revision + 1, under);
   PlanQueue(&draft, flight.get());
   if (flight->members.empty()) return nullptr;
-  if (!draft.empty()) *status = Encode(draft, under, flight.get());
+  if (!draft.empty()) *status = Encode(draft, flight.get());
   return flight;
 }
 
@@ -272,7 +275,7 @@ bool Writer::PlanJob(const JobPtr& job, Draft* draft, Flight* flight) {
   return true;
 }
 
-absl::Status Writer::Encode(const Draft& draft, const Batch* under, Flight* flight) {
+absl::Status Writer::Encode(const Draft& draft, Flight* flight) {
   CommitRequest request;
   const Position& at = flight->planned_at;
   request.cluster = mirror_->ref();
@@ -280,7 +283,7 @@ absl::Status Writer::Encode(const Draft& draft, const Batch* under, Flight* flig
   request.expected.revision = at.revision;
   request.expected.prev_batch = flight->prev_batch;
   request.expected.last_batch = at.batch;
-  request.expected.digest = under != nullptr ? under->digest : mirror_->mirror().digest();
+  request.expected.digest = flight->digest;
   TRIVIUM_ASSIGN_OR_RETURN(request.batch, EncodeBatch(mirror_->ref().name, at.epoch, draft.revision(),
                                                       at.batch, draft.DigestAfter(), draft.ToChanges()));
   // Of several manifests for one object the last stands; of a deleted object none.

@@ -123,7 +123,7 @@ class Writer {
   void PlanQueue(Draft* draft, Flight* flight);
   // False: the job stays first in the queue for the next batch.
   bool PlanJob(const JobPtr& job, Draft* draft, Flight* flight);
-  absl::Status Encode(const Draft& draft, const Batch* under, Flight* flight);
+  absl::Status Encode(const Draft& draft, Flight* flight);
   // Plans the batch after `in_flight_`, once enough waits for it.
   void PlanAheadSoon();
   void PlanAhead();

@@ -68,7 +68,8 @@ ControlPlaneSite::ControlPlaneSite(Surroundings* around, uint32_t process, uint3
                                     0,
                                     {Network(Address(10, cluster + 1, 0, 0), 16)}}};
   config_.beacon_ms = 1000;
-  // In some worlds an identity that nobody has goes at once.
+  // In some worlds a batch is planned ahead however little waits, in some an identity that nobody has goes at
+  // once.
   if (SimRandom(around->seed, "plan ahead").Below(2) == 0) config_.plan_ahead_from = 1;
   if (SimRandom(around->seed, "identity grace").Below(4) == 0) config_.identity_grace_s = 1;
 }
