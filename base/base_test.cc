@@ -7,8 +7,10 @@
 #include <filesystem>
 #include <iostream>
 
+#include "absl/synchronization/notification.h"
 #include "base/executor.h"
 #include "base/exit_process.h"
+#include "base/file_sync.h"
 #include "base/files.h"
 #include "base/id128.h"
 
@@ -87,14 +89,55 @@ TEST(Files, WritesWholeFilesAndAppends) {
     auto file = files->OpenAppend(folder + "/log");
     ASSERT_TRUE(file.ok());
     ASSERT_TRUE((*file)->Append("12345").ok());
-    ASSERT_TRUE((*file)->Sync().ok());
   }
+  EXPECT_TRUE(files->Sync(folder + "/log").ok());
+  EXPECT_EQ(files->Sync(folder + "/none").code(), absl::StatusCode::kNotFound);
   ASSERT_TRUE(files->Truncate(folder + "/log", 3).ok());
   EXPECT_EQ(*files->Read(folder + "/log"), "123");
   EXPECT_THAT(*files->List(folder), testing::ElementsAre("a", "log"));
   ASSERT_TRUE(files->Remove(folder + "/a").ok());
   ASSERT_TRUE(files->Remove(folder + "/a").ok());
   std::filesystem::remove_all(folder);
+}
+
+// Everything but Sync, which waits until it is let go.
+class SlowDisk final : public Files {
+ public:
+  absl::StatusOr<std::string> Read(const std::string&) override { return absl::UnimplementedError(""); }
+  absl::Status WriteAtomically(const std::string&, absl::string_view) override { return absl::OkStatus(); }
+  absl::Status WriteUnsynced(const std::string&, absl::string_view) override { return absl::OkStatus(); }
+  absl::StatusOr<std::unique_ptr<AppendFile>> OpenAppend(const std::string&) override {
+    return absl::UnimplementedError("");
+  }
+  absl::Status Sync(const std::string& path) override {
+    let_go.WaitForNotification();
+    return absl::DataLossError(path);
+  }
+  absl::Status Truncate(const std::string&, uint64_t) override { return absl::OkStatus(); }
+  absl::Status Remove(const std::string&) override { return absl::OkStatus(); }
+  absl::StatusOr<std::vector<std::string>> List(const std::string&) override {
+    return std::vector<std::string>{};
+  }
+  absl::Status MakeFolders(const std::string&) override { return absl::OkStatus(); }
+
+  absl::Notification let_go;
+};
+
+TEST(ThreadFileSync, HoldsNobodyAndFinishesWhatWasAskedFor) {
+  SlowDisk disk;
+  std::vector<std::string> done;
+  LoopExecutor executor("test");
+  {
+    ThreadFileSync sync(&disk);
+    executor.RunAndWait([&] {
+      for (const char* path : {"a", "b"}) {
+        sync.Sync(path, &executor, [&done](const absl::Status& s) { done.emplace_back(s.message()); });
+      }
+    });
+    executor.RunAndWait([&] { EXPECT_TRUE(done.empty()); });
+    disk.let_go.Notify();
+  }
+  executor.RunAndWait([&] { EXPECT_THAT(done, testing::ElementsAre("a", "b")); });
 }
 
 TEST(ExitProcess, FlushesAndRunsNoDestructors) {

@@ -57,19 +57,10 @@ class PosixAppendFile final : public AppendFile {
  public:
   PosixAppendFile(int fd, std::string path) : fd_(fd), path_(std::move(path)) {}
   absl::Status Append(absl::string_view bytes) override { return WriteAll(fd_.get(), bytes, path_); }
-  absl::Status Sync() override {
-    if (fdatasync(fd_.get()) != 0) return Errno("sync", path_);
-    if (named_) return absl::OkStatus();
-    // It may have been created for this.
-    TRIVIUM_RETURN_IF_ERROR(SyncFolderOf(path_));
-    named_ = true;
-    return absl::OkStatus();
-  }
 
  private:
   Fd fd_;
   std::string path_;
-  bool named_ = false;  // its name is on the medium
 };
 
 class PosixFiles final : public Files {
@@ -103,6 +94,13 @@ class PosixFiles final : public Files {
     const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (fd < 0) return Errno("open", path);
     return std::make_unique<PosixAppendFile>(fd, path);
+  }
+
+  absl::Status Sync(const std::string& path) override {
+    Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (fd.get() < 0) return Errno("open", path);
+    if (fdatasync(fd.get()) != 0) return Errno("sync", path);
+    return SyncFolderOf(path);
   }
 
   absl::Status Truncate(const std::string& path, uint64_t size) override {

@@ -1,12 +1,12 @@
 #include "base/id128.h"
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 
 namespace trivium {
 
-std::string Id128::ToHex() const { return absl::StrFormat("%016x%016x", hi, lo); }
+std::string Id128::ToHex() const { return absl::BytesToHexString(ToBytes()); }
 
 std::string Id128::ToUuid() const {
   const std::string hex = ToHex();

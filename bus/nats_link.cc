@@ -105,7 +105,15 @@ struct OptionsDeleter {
 };
 using OptionsPtr = std::unique_ptr<natsOptions, OptionsDeleter>;
 
+// The library's locks spin by default, for as long as a thread's turn; where threads are more than cores that
+// is time which whoever holds the lock waits for.
+absl::Status OpenLibrary() {
+  static const natsStatus opened = nats_Open(0);
+  return ToStatus(opened, "the NATS library");
+}
+
 absl::StatusOr<OptionsPtr> MakeOptions(const NatsOptions& o, uint64_t id) {
+  TRIVIUM_RETURN_IF_ERROR(OpenLibrary());
   void* const closure = Registry<NatsLink>::Closure(id);
   natsOptions* raw = nullptr;
   TRIVIUM_RETURN_IF_ERROR(ToStatus(natsOptions_Create(&raw), "options"));
@@ -127,6 +135,8 @@ absl::StatusOr<OptionsPtr> MakeOptions(const NatsOptions& o, uint64_t id) {
   if (s == NATS_OK) {
     s = natsOptions_SetReconnectJitter(raw, Millis(o.reconnect_jitter), Millis(o.reconnect_jitter));
   }
+  // One thread of the library hands on what all connections receive: receivers only pass it to executors.
+  if (s == NATS_OK) s = natsOptions_UseGlobalMessageDelivery(raw, true);
   // Publishing while away fails instead of being sent late.
   if (s == NATS_OK) s = natsOptions_SetReconnectBufSize(raw, 1);
   // Agents must stay on the servers they are given (docs/nats.md, topology).

@@ -9,7 +9,7 @@ trivium_library(controlplane
           identity/identity_keeper.cc identity/namespace_mover.cc
           lease/forwarder.cc lease/lease_keeper.cc
           liveness/detector.cc liveness/observer.cc
-          publisher/publisher.cc
+          publisher/pacer.cc publisher/publisher.cc
           reachability/changes.cc reachability/collect.cc reachability/positions.cc
           reachability/reachability_keeper.cc reachability/reachability_table.cc reachability/verdict_table.cc
           status/agent_table.cc
@@ -32,10 +32,10 @@ trivium_test(reachability_test LABEL unit
   DEPS controlplane fake_store)
 
 trivium_test(writer_test LABEL unit
-  SOURCES writer/writer_test.cc
+  SOURCES writer/writer_pace_test.cc writer/writer_test.cc
   DEPS controlplane fake_store)
 
 trivium_test(controlplane_test LABEL unit
-  SOURCES config_test.cc head_watch_test.cc liveness/detector_test.cc sync/follower_test.cc
-          sync/snapshot_cache_test.cc
+  SOURCES config_test.cc head_watch_test.cc liveness/detector_test.cc publisher/pacer_test.cc
+          sync/follower_test.cc sync/snapshot_cache_test.cc
   DEPS controlplane fake_bus fake_store)

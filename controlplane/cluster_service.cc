@@ -52,10 +52,11 @@ LivenessDetector::Options DetectorOptionsOf(const ControlPlaneConfig& config) {
   return options;
 }
 
-Writer::Options WriterOptionsFor(const ControlPlaneConfig& config, const Mirrors& mirrors) {
+Writer::Options WriterOptionsFor(const ControlPlaneConfig& config, const Mirrors& mirrors,
+                                 const Pacer& pacer) {
   Writer::Options options;
   options.plan_ahead_from = config.plan_ahead_from;
-  options.between_commits = [&mirrors] { return Publisher::Pace(mirrors.Nodes()); };
+  options.between_commits = [&](size_t changes) { return pacer.Pause(mirrors.Nodes(), changes); };
   return options;
 }
 
@@ -73,8 +74,11 @@ ClusterService::ClusterService(const ControlPlaneConfig& config, const ServedClu
       mirror_(shared.mirrors->Find(cluster.name)->mirror.get()),
       follower_(shared.mirrors->Find(cluster.name)->follower.get()),
       writer_(mirror_, follower_, drivers_.store, drivers_.executor, drivers_.clock, drivers_.random,
-              WriterOptionsFor(config, *shared.mirrors),
-              [publisher = shared.publisher](const Batch& batch) { publisher->Publish(batch); }),
+              WriterOptionsFor(config, *shared.mirrors, pacer_),
+              [this, publisher = shared.publisher](const Batch& batch) {
+                publisher->Publish(batch);
+                pacer_.OnPublished(batch.epoch, batch.revision, drivers_.clock->Monotonic());
+              }),
       forwarder_(principal(), leases_, drivers_.bus, drivers_.executor, drivers_.clock, Forwarder::Options()),
       planner_(PlannerConfigOf(cluster), &mesh_->mirror(), drivers_.random),
       agents_(mirror_, drivers_.store, drivers_.executor, drivers_.clock),
@@ -114,6 +118,9 @@ ClusterService::ClusterService(const ControlPlaneConfig& config, const ServedClu
     if (alive.expired()) return;
     WatchClaims(status);
     liveness_.OnReport(status);
+    for (const v1::AppliedCluster& applied : status.applied()) {
+      if (applied.cluster() == cluster_.name) pacer_.OnReport(applied, drivers_.clock->Monotonic());
+    }
   });
 }
 

@@ -24,6 +24,7 @@
 #include "controlplane/lease/forwarder.h"
 #include "controlplane/lease/lease_keeper.h"
 #include "controlplane/liveness/observer.h"
+#include "controlplane/publisher/pacer.h"
 #include "controlplane/publisher/publisher.h"
 #include "controlplane/reachability/reachability_keeper.h"
 #include "controlplane/start_steps.h"
@@ -67,6 +68,7 @@ class ClusterService {
   Principal principal() const { return Principal{cluster_.name, "cp", instance_}; }
   ClusterMirror* mirror() { return mirror_; }
   Writer* writer() { return &writer_; }
+  const Pacer& pacer() const { return pacer_; }
   const Forwarder& forwarder() const { return forwarder_; }
   ApiServer* api() { return &api_; }
   AgentTable* agents() { return &agents_; }
@@ -99,6 +101,7 @@ class ClusterService {
   LeaseKeeper* const leases_;
   ClusterMirror* const mirror_;
   Follower* const follower_;
+  Pacer pacer_;
   Writer writer_;
   Forwarder forwarder_;
   Planner planner_;

@@ -31,6 +31,8 @@ constexpr MetricInfo kCommits{"trivium_controlplane_commits_total", "Batches com
 constexpr MetricInfo kChanges{"trivium_controlplane_changes_total", "Changes in the committed batches."};
 constexpr MetricInfo kPlannedAhead{"trivium_controlplane_commits_planned_ahead_total",
                                    "Commits that were planned while the one before them was on its way."};
+constexpr MetricInfo kPauseRatio{"trivium_controlplane_commit_pause_ratio",
+                                 "Of the longest pause between commits under load, what is kept now."};
 constexpr MetricInfo kLostRaces{
     "trivium_controlplane_lost_races_total",
     "Commits that lost to another writer of the same log, and were planned again."};
@@ -185,6 +187,7 @@ void CollectService(ClusterService* service, const LeaseKeeper& leases, int64_t 
   page->Counter(kRefused, Number(service->api()->refused()), labels);
   CollectLease(service, leases, labels, page);
   CollectWriter(*service->writer(), service->name(), page);
+  page->Gauge(kPauseRatio, service->pacer().scale(), {{"cluster", service->name()}});
   CollectAgents(*service->agents(), *service->mirror(), now_ms, labels, page);
 }
 

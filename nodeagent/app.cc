@@ -23,8 +23,11 @@ constexpr absl::Duration kDefaultDeadline = absl::Seconds(10);
 constexpr absl::Duration kMaxDeadline = absl::Minutes(5);
 constexpr absl::Duration kMinRetry = absl::Milliseconds(200);
 constexpr absl::Duration kMaxRetry = absl::Seconds(10);
+// Of what changes, beside the one that comes every second anyway.
 constexpr absl::Duration kMinBetweenReports = absl::Milliseconds(20);
 constexpr absl::Duration kMaxBetweenReports = absl::Seconds(1);
+constexpr absl::Duration kBetweenReportsPerNode = absl::Milliseconds(5);
+constexpr int kReportBurst = 3;
 constexpr size_t kMaxAuditLines = 100;
 constexpr uint32_t kDefaultDumpLines = 1000;
 constexpr uint32_t kDefaultFlows = 100;
@@ -85,7 +88,8 @@ absl::Status AgentApp::Start() {
 
   inbox_ = std::make_unique<Inbox>(
       Inbox::Options{principal_, copies},
-      ClusterFeed::Deps{deps_.executor, deps_.bus, deps_.files, deps_.random, this}, deps_.clock);
+      ClusterFeed::Deps{deps_.executor, deps_.bus, deps_.files, deps_.file_sync, deps_.random, this},
+      deps_.clock);
   registrar_ = std::make_unique<NodeRegistrar>(NodeOf(config_, deps_.boot_id), deps_.executor, deps_.random,
                                                &control_, [this] { endpoints_->OnProgress(); });
   EndpointManager::Hooks hooks;
@@ -258,7 +262,6 @@ void AgentApp::Flush() {
   // A control plane that came back from a backup may not have this node any more.
   if (inbox_->Find(config_.cluster)->synced() && pipeline_.node_number() == 0) registrar_->Register();
   endpoints_->OnFlushed(report);
-  endpoints_->OnProgress();
 }
 
 void AgentApp::BookFlush(const FlushReport& report) {
@@ -377,23 +380,28 @@ void AgentApp::ScheduleRetry() {
 void AgentApp::WantReport() {
   if (std::exchange(report_pending_, true)) return;
   auto report = [this, alive = alive_.Watch()] {
-    if (!alive.expired()) Report();
+    if (alive.expired()) return;
+    report_pending_ = false;
+    Report();
   };
-  const absl::Duration wait = last_report_ + BetweenReports() - deps_.clock->Monotonic();
+  const absl::Duration now = deps_.clock->Monotonic();
+  const absl::Duration between = BetweenReports();
+  const absl::Duration wait = next_report_ - now;
+  next_report_ = std::max(next_report_, now - kReportBurst * between) + between;
   if (wait <= absl::ZeroDuration()) return deps_.executor->Post(std::move(report));
   deps_.executor->PostAfter(wait, std::move(report));
 }
 
-// However many revisions come: all nodes of the cluster together report a thousand times a second at most.
+// However many revisions come: all nodes of the cluster together report them two hundred times a second, for
+// a report costs servers and control planes what a change costs. Of a quiet node the first ones go at once.
 absl::Duration AgentApp::BetweenReports() const {
   const ClusterFeed* own = inbox_->Find(config_.cluster);
   const size_t nodes = own == nullptr ? 0 : own->replica().mirror().All(v1::KIND_NODE).size();
-  return std::clamp(absl::Milliseconds(static_cast<int64_t>(nodes)), kMinBetweenReports, kMaxBetweenReports);
+  return std::clamp(kBetweenReportsPerNode * static_cast<double>(nodes), kMinBetweenReports,
+                    kMaxBetweenReports);
 }
 
 void AgentApp::Report() {
-  report_pending_ = false;
-  last_report_ = deps_.clock->Monotonic();
   if (!inbox_->connected()) return;
   v1::AgentStatus status = Status();
   status.set_sequence(++report_sequence_);
@@ -406,7 +414,7 @@ void AgentApp::Report() {
 
 void AgentApp::EverySecond() {
   if (deps_.drops != nullptr) drops_ = deps_.drops();
-  WantReport();
+  Report();
   endpoints_->OnProgress();
   deps_.executor->PostAfter(absl::Seconds(1), [this, alive = alive_.Watch()] {
     if (!alive.expired()) EverySecond();

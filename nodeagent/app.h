@@ -37,6 +37,7 @@ class AgentApp final : private FeedListener {
     const Clock* clock = nullptr;
     Random* random = nullptr;
     Files* files = nullptr;
+    FileSync* file_sync = nullptr;
     Bus* bus = nullptr;
     MapIo* maps = nullptr;
     DeviceIo* devices = nullptr;
@@ -138,7 +139,7 @@ class AgentApp final : private FeedListener {
   bool follow_pending_ = false;
   bool flush_pending_ = false;
   bool report_pending_ = false;
-  absl::Duration last_report_ = -absl::InfiniteDuration();
+  absl::Duration next_report_ = -absl::InfiniteDuration();  // if reports were evenly spread
   bool retry_pending_ = false;
   absl::Duration flush_at_ = absl::InfiniteDuration();
   Backoff retry_backoff_;

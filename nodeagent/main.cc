@@ -116,7 +116,8 @@ void ShowMetrics(const AgentConfig& config, Executor* executor, const NatsBus* b
       });
 }
 
-absl::Status StartAgent(const AgentConfig& config, Executor* executor, NatsBus* bus, Agent* agent) {
+absl::Status StartAgent(const AgentConfig& config, Executor* executor, FileSync* file_sync, NatsBus* bus,
+                        Agent* agent) {
   TRIVIUM_ASSIGN_OR_RETURN(agent->datapath, LoadDatapath(config));
   agent->maps = std::make_unique<KernelMapIo>(agent->datapath.get());
   TRIVIUM_ASSIGN_OR_RETURN(agent->devices, OpenDevices(config, agent->datapath.get()));
@@ -125,6 +126,7 @@ absl::Status StartAgent(const AgentConfig& config, Executor* executor, NatsBus* 
   deps.clock = RealClock();
   deps.random = RealRandom();
   deps.files = RealFiles();
+  deps.file_sync = file_sync;
   deps.bus = bus;
   deps.maps = agent->maps.get();
   deps.devices = agent->devices.get();
@@ -157,6 +159,7 @@ void StopAgent(Agent* agent) {
 
 absl::Status Serve(const AgentConfig& config, const sigset_t& signals) {
   LoopExecutor executor("agent");
+  ThreadFileSync file_sync(RealFiles());
   TRIVIUM_ASSIGN_OR_RETURN(const std::unique_ptr<NatsBus> bus, Connect(config));
   Agent agent;
   // The socket first: it tells whether another agent runs here.
@@ -173,7 +176,7 @@ absl::Status Serve(const AgentConfig& config, const sigset_t& signals) {
                              agent.app->Handle(request, std::move(reply));
                            }));
   absl::Status status;
-  executor.RunAndWait([&] { status = StartAgent(config, &executor, bus.get(), &agent); });
+  executor.RunAndWait([&] { status = StartAgent(config, &executor, &file_sync, bus.get(), &agent); });
   if (status.ok()) {
     spdlog::info("ready cluster={} node={} socket={}", config.cluster, config.node, config.socket);
     int signal = 0;

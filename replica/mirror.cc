@@ -1,6 +1,9 @@
 #include "replica/mirror.h"
 
+#include <algorithm>
 #include <utility>
+
+#include "absl/strings/ascii.h"
 
 namespace trivium {
 
@@ -16,10 +19,12 @@ const Mirror::Table& Mirror::All(v1::Kind kind) const { return const_cast<Mirror
 
 std::optional<Id128> Mirror::RecordKey(const ObjectKey& key) const {
   if (!KeepsRecords(key.kind)) return std::nullopt;
-  const absl::StatusOr<Id128> uid = Id128::FromHex(key.key);
   // Other spellings of a uid are other keys.
-  if (!uid.ok() || EndpointKey(*uid) != key.key) return std::nullopt;
-  return *uid;
+  if (key.key.size() != 32 || std::any_of(key.key.begin(), key.key.end(), absl::ascii_isupper)) {
+    return std::nullopt;
+  }
+  const absl::StatusOr<Id128> uid = Id128::FromHex(key.key);
+  return uid.ok() ? std::optional<Id128>(*uid) : std::nullopt;
 }
 
 void Mirror::Set(const ObjectKey& key, Stored stored) {

@@ -1,6 +1,7 @@
 #include "bench/scale/agents.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -9,6 +10,7 @@
 #include <iostream>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -31,11 +33,46 @@
 namespace trivium::bench {
 namespace {
 
+// The way to the load generator. Some events go together: to write each, and to wake up who reads it, would
+// cost as much as what it tells of. Thread-safe.
+class EventPipe {
+ public:
+  explicit EventPipe(int fd) : fd_(fd) {}
+
+  // It leaves when `executor` has done what it has to do now.
+  void Tell(Executor* executor, const AppliedEvent& event) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    events_.push_back(event);
+    if (!std::exchange(posted_, true)) executor->Post([this] { Flush(); });
+  }
+
+ private:
+  static constexpr size_t kAtOnce = PIPE_BUF / sizeof(AppliedEvent);
+
+  void Flush() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    posted_ = false;
+    for (size_t done = 0; done < events_.size(); done += kAtOnce) {
+      const size_t bytes = std::min(kAtOnce, events_.size() - done) * sizeof(AppliedEvent);
+      if (write(fd_, &events_[done], bytes) != static_cast<ssize_t>(bytes) && !std::exchange(told_, true)) {
+        std::cerr << "agents: nobody reads the events\n";
+      }
+    }
+    events_.clear();
+  }
+
+  const int fd_;
+  std::mutex mutex_;
+  std::vector<AppliedEvent> events_;
+  bool posted_ = false;
+  bool told_ = false;
+};
+
 // Passes everything on and tells when `vector` was written: an agent writes it last.
 class WatchedMapIo final : public MapIo {
  public:
-  WatchedMapIo(std::unique_ptr<MapIo> maps, uint32_t agent, int events)
-      : maps_(std::move(maps)), agent_(agent), events_(events) {}
+  WatchedMapIo(std::unique_ptr<MapIo> maps, uint32_t agent, Executor* executor, EventPipe* events)
+      : maps_(std::move(maps)), agent_(agent), executor_(executor), events_(events) {}
 
   MapInfo Info(MapId map) const override { return maps_->Info(map); }
   MapWriteResult Update(MapId map, const MapRecords& records) override {
@@ -54,16 +91,13 @@ class WatchedMapIo final : public MapIo {
     vector_value v;
     std::memcpy(&k, key.data(), sizeof(k));
     std::memcpy(&v, value.data(), sizeof(v));
-    const AppliedEvent event{agent_, k.cluster, v.epoch, v.revision, NowNs()};
-    if (write(events_, &event, sizeof(event)) != sizeof(event) && !std::exchange(told_, true)) {
-      std::cerr << "agents: nobody reads the events\n";
-    }
+    events_->Tell(executor_, {agent_, k.cluster, v.epoch, v.revision, NowNs()});
   }
 
   const std::unique_ptr<MapIo> maps_;
   const uint32_t agent_;
-  const int events_;
-  bool told_ = false;
+  Executor* const executor_;
+  EventPipe* const events_;
 };
 
 // Pods whose links nobody has: everything but packets.
@@ -99,7 +133,7 @@ struct Agent {
   std::unique_ptr<AgentApp> app;
 };
 
-absl::Status Load(const std::string& path, uint32_t number, bool kernel, int events, Agent* agent) {
+absl::Status Load(const std::string& path, uint32_t number, bool kernel, EventPipe* events, Agent* agent) {
   TRIVIUM_ASSIGN_OR_RETURN(const std::string text, RealFiles()->Read(path));
   TRIVIUM_ASSIGN_OR_RETURN(agent->config, AgentConfig::Parse(text, path));
   std::unique_ptr<MapIo> maps;
@@ -111,7 +145,7 @@ absl::Status Load(const std::string& path, uint32_t number, bool kernel, int eve
   } else {
     maps = std::make_unique<MemoryMapIo>();
   }
-  agent->maps = std::make_unique<WatchedMapIo>(std::move(maps), number, events);
+  agent->maps = std::make_unique<WatchedMapIo>(std::move(maps), number, agent->executor, events);
   NatsOptions nats;
   nats.servers = agent->config.nats.servers;
   nats.ca = agent->config.nats.ca;
@@ -122,12 +156,13 @@ absl::Status Load(const std::string& path, uint32_t number, bool kernel, int eve
   return absl::OkStatus();
 }
 
-absl::Status StartAgent(Agent* agent) {
+absl::Status StartAgent(FileSync* file_sync, Agent* agent) {
   AgentApp::Deps deps;
   deps.executor = agent->executor;
   deps.clock = RealClock();
   deps.random = RealRandom();
   deps.files = RealFiles();
+  deps.file_sync = file_sync;
   deps.bus = agent->bus.get();
   deps.maps = agent->maps.get();
   deps.devices = &agent->devices;
@@ -195,6 +230,7 @@ absl::Status RunAgents(const AgentsOptions& options) {
 
   const int events = open(options.events.c_str(), O_WRONLY | O_CLOEXEC);
   if (events < 0) return absl::NotFoundError(absl::StrCat(options.events, ": ", std::strerror(errno)));
+  EventPipe event_pipe(events);
   const std::vector<std::string>& files = options.agents;
   int threads = options.executors;
   if (threads <= 0) {
@@ -205,14 +241,15 @@ absl::Status RunAgents(const AgentsOptions& options) {
   for (int i = 0; i < threads; ++i) {
     executors.push_back(std::make_unique<LoopExecutor>(absl::StrCat("agents-", i)));
   }
+  std::optional<ThreadFileSync> file_sync(std::in_place, RealFiles());
   std::vector<std::unique_ptr<Agent>> agents;
   absl::Status status;
   for (size_t i = 0; i < files.size() && status.ok(); ++i) {
     agents.push_back(std::make_unique<Agent>());
     agents.back()->executor = executors[i % executors.size()].get();
     status = Load(absl::StrCat(options.mesh, "/agent/", files[i], ".yaml"), static_cast<uint32_t>(i),
-                  options.kernel, events, agents.back().get());
-    if (status.ok()) status = StartAgent(agents.back().get());
+                  options.kernel, &event_pipe, agents.back().get());
+    if (status.ok()) status = StartAgent(&*file_sync, agents.back().get());
   }
   if (status.ok()) status = AddPods(agents, options.pods);
   if (status.ok()) {
@@ -224,6 +261,7 @@ absl::Status RunAgents(const AgentsOptions& options) {
     if (agent->app != nullptr) agent->executor->RunAndWait([&] { agent->app.reset(); });
   }
   for (const auto& agent : agents) agent->bus.reset();
+  file_sync.reset();
   executors.clear();
   close(events);
   return status;

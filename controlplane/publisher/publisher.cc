@@ -10,13 +10,6 @@
 #include "schema/subjects.h"
 
 namespace trivium {
-namespace {
-
-// Of processor time, server and agent together, as measured where both share a small machine.
-constexpr absl::Duration kCostOfDelivery = absl::Microseconds(120);
-constexpr absl::Duration kMaxPace = absl::Milliseconds(20);
-
-}  // namespace
 
 // One beacon in the making.
 struct Publisher::Round {
@@ -48,10 +41,6 @@ void Publisher::Publish(const Batch& batch) {
 
 void Publisher::SpeakFor(const std::string& principal) {
   absl::StrAppend(&principals_, principals_.empty() ? "" : " ", principal);
-}
-
-absl::Duration Publisher::Pace(size_t agents) {
-  return std::min(kMaxPace, kCostOfDelivery * static_cast<double>(agents));
 }
 
 void Publisher::StartBeacons() { Beacon(); }

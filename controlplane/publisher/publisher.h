@@ -41,10 +41,6 @@ class Publisher {
   // that the process serves.
   void SpeakFor(const std::string& principal);
 
-  // How far apart the messages of one loaded cluster should be, if so many agents take each: a message costs
-  // servers and agents far more than one more change in it.
-  static absl::Duration Pace(size_t agents);
-
   void StartBeacons();
   // Whether every region of the last beacon answered.
   bool sql_up() const { return sql_up_; }

@@ -183,7 +183,8 @@ std::shared_ptr<Writer::Flight> Writer::PlanNext(const Batch* under, absl::Statu
 void Writer::Begin(std::shared_ptr<Flight> flight) {
   flight->began = clock_->Monotonic();
   if (options_.between_commits != nullptr) {
-    const absl::Duration between = options_.between_commits();
+    const absl::Duration between =
+        options_.between_commits(static_cast<size_t>(flight->request->batch.changes.changes_size()));
     next_commit_ = std::max(next_commit_, flight->began - kBurst * between) + between;
   }
   in_flight_ = flight;
@@ -221,10 +222,10 @@ void Writer::ForgetAhead() {
 }
 
 bool Writer::TooEarly() {
-  if (waiting_) return true;
   // More cannot join a batch that is full.
   if (options_.between_commits == nullptr || queue_.empty() || queue_changes_ >= kMaxBatchChanges)
     return false;
+  if (waiting_) return true;
   const absl::Duration wait = next_commit_ - clock_->Monotonic();
   if (wait <= absl::ZeroDuration()) return false;
   waiting_ = true;

@@ -43,10 +43,10 @@ class Writer {
     size_t plan_ahead_from = kMaxBatchChanges;  // changes waiting, from which the next batch is planned early
     absl::Duration retry_floor = absl::Milliseconds(20);
     absl::Duration retry_cap = absl::Seconds(1);
-    // The pace under load: one commit in that time on average, for every commit is a message to every agent,
-    // and a change more in it costs hardly anything. An idle writer commits at once, whatever it says. Null:
-    // as fast as SQL answers.
-    std::function<absl::Duration()> between_commits;
+    // The pace under load: how long to wait, on average, after a commit of so many changes, for every commit
+    // is a message to every agent. An idle writer commits at once, whatever it says. Null: as fast as SQL
+    // answers.
+    std::function<absl::Duration(size_t changes)> between_commits;
   };
 
   // Adds the request to the draft; may be run several times (a lost race, a full batch).

@@ -13,8 +13,6 @@ class WriterTest : public WriterFixture, public testing::WithParamInterface<size
   WriterTest() : WriterFixture(GetParam()) {}
 };
 
-using WriterPaceTest = WriterFixture;
-
 TEST_P(WriterTest, AnIdleWriterCommitsAtOnceAndAnswersAfterTheCommit) {
   const ResultPtr result = Submit(one_.get(), "a");
   EXPECT_EQ(one_->store.commits(), 1u);  // asked for already
@@ -81,42 +79,6 @@ TEST_P(WriterTest, ABatchHasItsLimit) {
   EXPECT_EQ(one_->published[1].changes.changes_size(), 500);
   EXPECT_EQ(one_->published[3].changes.changes_size(), 99);
   ExpectSound(*one_);
-}
-
-TEST_F(WriterPaceTest, ALoadedWriterPacesItselfAndAnIdleOneDoesNot) {
-  Writer::Options options;
-  options.between_commits = [] { return absl::Milliseconds(20); };
-  const auto side = MakeSide(options);
-  // Three requests a second: each commits at once.
-  for (int i = 0; i < 10; ++i) {
-    const ResultPtr result = Submit(side.get(), "idle" + std::to_string(i));
-    Run(absl::Milliseconds(3));
-    EXPECT_EQ(result->answers, 1) << i;
-    Run(absl::Milliseconds(330));
-  }
-  EXPECT_EQ(side->store.commits(), 10u);
-  // 1,000 a second for a second: one commit in 20 ms, after a short burst.
-  std::vector<ResultPtr> results;
-  for (int i = 0; i < 1000; ++i) {
-    results.push_back(Submit(side.get(), "loaded" + std::to_string(i)));
-    Run(absl::Milliseconds(1));
-  }
-  Run(absl::Milliseconds(50));
-  const uint64_t commits = side->store.commits() - 10;
-  EXPECT_GE(commits, 45u);
-  EXPECT_LE(commits, 60u);
-  for (const ResultPtr& result : results) EXPECT_EQ(result->answers, 1);
-  ExpectSound(*side);
-}
-
-TEST_F(WriterPaceTest, AFullBatchDoesNotWaitForThePace) {
-  Writer::Options options;
-  options.between_commits = [] { return absl::Seconds(10); };
-  const auto side = MakeSide(options);
-  for (int i = 0; i < 3000; ++i) Submit(side.get(), "ns" + std::to_string(i));
-  Run(absl::Milliseconds(100));
-  EXPECT_EQ(side->published.back().revision, 6u);  // 1 + 5 * 500; the rest waits
-  ExpectSound(*side);
 }
 
 TEST_P(WriterTest, OnlyTheWrongRequestIsRefused) {

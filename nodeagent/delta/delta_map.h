@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -58,6 +59,7 @@ class DeltaMap {
 
   // What is wanted.
   void Set(const Key& key, const Value& value, const Note& note = {}) {
+    ++changes_;
     const std::optional<Value> actual = Actual(key);
     desired_[key] = {value, note};
     Erase(&extra_, key);
@@ -70,6 +72,7 @@ class DeltaMap {
   }
   void Remove(const Key& key) {
     if (!desired_.contains(key)) return;
+    ++changes_;
     const std::optional<Value> actual = Actual(key);
     desired_.erase(key);
     Erase(&stale_, key);
@@ -79,6 +82,7 @@ class DeltaMap {
 
   // What the kernel holds: as read, or as a write has just changed it. nullopt: no entry.
   void SetActual(const Key& key, const std::optional<Value>& actual) {
+    ++changes_;
     failed_.erase(key);
     Erase(&extra_, key);
     const auto* desired = desired_.find(key);
@@ -123,6 +127,8 @@ class DeltaMap {
   bool HasFailed(const Key& key) const { return failed_.contains(key); }
   size_t failed() const { return failed_.size(); }
   bool InStep() const { return stale_.empty() && extra_.empty(); }
+  // Goes up whenever a key's Desired or Actual may have changed.
+  uint64_t changes() const { return changes_; }
 
   // Entries in the kernel's map.
   size_t actual_size() const {
@@ -143,6 +149,7 @@ class DeltaMap {
   PodMap<Key, std::optional<Value>> stale_;
   PodMap<Key, Value> extra_;
   PodSet<Key> failed_;
+  uint64_t changes_ = 0;
 };
 
 }  // namespace trivium

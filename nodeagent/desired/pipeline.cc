@@ -175,13 +175,13 @@ void Pipeline::OnEndpoint(uint32_t cluster, const EndpointRecord* before, const 
   if (after != nullptr) {
     registered_[uid] = {after->identity, after->node};
     if (node_number_ != 0 && after->node == node_number_) {
-      registered_here_.insert(uid);
+      local_changes_ += registered_here_.insert(uid).second;
     } else {
-      registered_here_.erase(uid);
+      local_changes_ += registered_here_.erase(uid);
     }
   } else {
     registered_.erase(uid);
-    registered_here_.erase(uid);
+    local_changes_ += registered_here_.erase(uid);
   }
   if (const auto local = locals_.find(uid); local != locals_.end()) {
     if (after != nullptr) local->second.claims = false;  // the same owner's claim: replaced above

@@ -125,6 +125,10 @@ class Pipeline {
   MapWriteResult DropVector(MapIo* io, uint32_t cluster);
 
   EndpointView View(const Id128& uid) const;
+  // Goes up whenever View of any endpoint here, or registered_here, may say something else than before.
+  uint64_t local_changes() const {
+    return local_changes_ + maps_.endpoint_policy.changes() + maps_.endpoints.changes();
+  }
   // By policy, in order. Asked after a flush.
   std::vector<NotEnforced> PoliciesNotEnforced() const;
   // Identities that the log has retired while an endpoint of this node uses them.
@@ -171,7 +175,10 @@ class Pipeline {
   void OnNode(uint32_t cluster, const ObjectChange& change);
   void OnPolicy(const ObjectChange& change);
   // The subject's rule sets of these directions (bits) must be built anew.
-  void MarkDirty(uint32_t identity, uint8_t directions) { dirty_subjects_[identity] |= directions; }
+  void MarkDirty(uint32_t identity, uint8_t directions) {
+    ++local_changes_;
+    dirty_subjects_[identity] |= directions;
+  }
   void OnCidrGroup(const ObjectChange& change);
   void OnCluster(const ObjectChange& change);
 
@@ -224,6 +231,7 @@ class Pipeline {
   absl::flat_hash_map<uint32_t, Subject> subjects_;
   policy::LabelIndex subject_labels_;  // of subjects that are matched
   std::map<uint32_t, uint8_t> dirty_subjects_;
+  uint64_t local_changes_ = 0;
   absl::flat_hash_set<uint32_t> removed_endpoints_;
   absl::flat_hash_set<uint32_t> retired_in_use_;
   std::map<MapId, absl::Status> map_problems_;  // the last of each map that is not in step

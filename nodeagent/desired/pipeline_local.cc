@@ -25,6 +25,7 @@ static_assert(DIRECTION_INGRESS == 0 && DIRECTION_EGRESS == 1);
 }  // namespace
 
 void Pipeline::SetLocalEndpoint(const LocalEndpoint& endpoint) {
+  ++local_changes_;
   numbers_.EndpointInUse(endpoint.number);
   auto [it, inserted] = locals_.try_emplace(endpoint.uid);
   Local& local = it->second;
@@ -39,6 +40,7 @@ void Pipeline::SetLocalEndpoint(const LocalEndpoint& endpoint) {
 void Pipeline::RemoveLocalEndpoint(const Id128& uid) {
   const auto it = locals_.find(uid);
   if (it == locals_.end()) return;
+  ++local_changes_;
   WithdrawLocal(&it->second);
   LeaveSubject(it->second.identity);
   removed_endpoints_.insert(it->second.spec.number);
@@ -69,6 +71,7 @@ void Pipeline::LeaveSubject(uint32_t identity) {
 
 void Pipeline::SetNodeNumber(uint32_t number) {
   if (number == node_number_) return;
+  ++local_changes_;
   node_number_ = number;
   registered_here_.clear();
   if (number == 0) return;
@@ -89,6 +92,7 @@ uint32_t Pipeline::FallbackOf(const LocalEndpoint& spec) const {
 }
 
 void Pipeline::ResolveEndpoint(Local* local) {
+  ++local_changes_;
   const LocalEndpoint& spec = local->spec;
   const auto registered = registered_.find(spec.uid);
   const bool is_registered = registered != registered_.end();
@@ -233,6 +237,7 @@ void Pipeline::ResolveSubjects() {
     }
   }
   dirty_subjects_.clear();
+  ++local_changes_;
   // From here on, rule sets that are new use their prefixes themselves.
   for (const auto& rules : rule_sets_.TakeInstalled()) OnPrefixes(cidrs_.Use(rules->prefixes()));
   for (const auto& [identity, mine] : built) {

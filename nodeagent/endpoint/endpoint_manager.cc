@@ -371,11 +371,14 @@ void EndpointManager::OnFlushed(const FlushReport& report) {
       spdlog::error("cannot close device={} error=\"{}\"", closing.device.ifname, status.ToString());
     closing.closed(status);
   }
+  if (report.problems.empty() && settled_at_ == deps_.pipeline->local_changes()) return;
   for (const auto& [uid, endpoint] : endpoints_) Progress(endpoint.get());
   flush_problem_.clear();  // it says nothing of endpoints that come after this flush
+  OnProgress();
 }
 
 void EndpointManager::OnProgress() {
+  settled_at_.reset();
   for (const auto& [uid, endpoint] : endpoints_) {
     if (hooks_.synced() && !endpoint->must_register && !endpoint->calling &&
         !deps_.pipeline->View(uid).registered) {
@@ -397,6 +400,17 @@ void EndpointManager::OnProgress() {
     if (!telling) untold.push_back(uid);
   }
   for (const Id128& uid : untold) Unregister(uid);
+  if (Settled()) settled_at_ = deps_.pipeline->local_changes();
+}
+
+bool EndpointManager::Settled() const {
+  // A removal that the mirror has not seen yet would look like a stray.
+  if (!hooks_.synced() || !removed_.empty() || !told_.empty()) return false;
+  return std::all_of(endpoints_.begin(), endpoints_.end(), [this](const auto& each) {
+    const Endpoint& endpoint = *each.second;
+    return endpoint.state == v1::ENDPOINT_READY && endpoint.raised && !endpoint.must_register &&
+           !endpoint.calling && endpoint.waiters.empty() && deps_.pipeline->View(endpoint.uid).registered;
+  });
 }
 
 void EndpointManager::RemoveStrays() {

@@ -87,9 +87,9 @@ class EndpointManager {
   size_t size() const { return endpoints_.size(); }
   std::vector<std::string> Problems() const;
 
-  // The maps were brought up to date as far as `report` says.
+  // The mirror moved on, and the maps were brought up to date as far as `report` says.
   void OnFlushed(const FlushReport& report);
-  // The mirror moved on, caught up, or the node got registered.
+  // It caught up, the node got registered, or some time has passed.
   void OnProgress();
 
  private:
@@ -142,6 +142,8 @@ class EndpointManager {
   void RemoveStrays();
   // Moves the endpoint on as far as it can go now.
   void Progress(Endpoint* endpoint);
+  // Whether every endpoint runs as it should and nothing else is open.
+  bool Settled() const;
   void Raise(Endpoint* endpoint, v1::EndpointState state);
   void Answer(Endpoint* endpoint, const absl::Status& status);
   // Takes it out of maps and devices; it is not in endpoints_ any more.
@@ -173,6 +175,8 @@ class EndpointManager {
   std::vector<Configured> configured_;  // until the next flush
   Backoff removal_backoff_;
   std::string flush_problem_;
+  // Pipeline::local_changes when all was settled: as long as it stays there, a flush has nothing to move on.
+  std::optional<uint64_t> settled_at_;
   Alive alive_;
 };
 

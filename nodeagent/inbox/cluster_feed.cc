@@ -357,15 +357,27 @@ void ClusterFeed::LoadSnapshot(SnapshotFetch::Result fetched) {
 }
 
 bool ClusterFeed::SyncCopy() {
-  if (!copy_.NeedsSync()) return false;
-  const absl::Status status = copy_.Sync();
-  if (!status.ok()) {
-    SetProblem(absl::StrCat("cannot keep the durable copy: ", status.message()));
-  } else if (sync_failed_) {
-    SetProblem("");
+  if (copy_syncs_ > 0) return false;
+  for (const std::string& path : copy_.TakeUnsynced()) {
+    ++copy_syncs_;
+    deps_.file_sync->Sync(path, deps_.executor, [this, alive = alive_.Watch(), path](absl::Status status) {
+      if (!alive.expired()) OnCopySynced(path, status);
+    });
   }
-  sync_failed_ = !status.ok();
-  return true;
+  return copy_syncs_ > 0;
+}
+
+void ClusterFeed::OnCopySynced(const std::string& path, const absl::Status& status) {
+  --copy_syncs_;
+  // One that is gone was replaced meanwhile, and what took its place has a sync of its own.
+  if (!status.ok() && !absl::IsNotFound(status)) {
+    copy_.SyncFailed(path);
+    copy_sync_failed_ = true;
+    SetProblem(absl::StrCat("cannot keep the durable copy: ", status.message()));
+  }
+  if (copy_syncs_ > 0) return;
+  const bool failed = std::exchange(copy_sync_failed_, false);
+  if (std::exchange(copy_sync_problem_, failed) && !failed) SetProblem("");
 }
 
 absl::Status ClusterFeed::Clear() {

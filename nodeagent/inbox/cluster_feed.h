@@ -13,7 +13,7 @@
 
 #include "base/backoff.h"
 #include "base/executor.h"
-#include "base/files.h"
+#include "base/file_sync.h"
 #include "base/random.h"
 #include "bus/bus.h"
 #include "nodeagent/desired/pipeline.h"
@@ -53,6 +53,7 @@ class ClusterFeed {
     Executor* executor = nullptr;
     Bus* bus = nullptr;
     Files* files = nullptr;
+    FileSync* file_sync = nullptr;
     Random* random = nullptr;
     FeedListener* listener = nullptr;
   };
@@ -82,7 +83,7 @@ class ClusterFeed {
   void OnHead(const v1::Head& head);
   // Asks for what is missing even if nothing seems to be: after (re)connecting.
   void Resync();
-  // Lets the durable copy reach the medium; false if it is there already.
+  // Lets the durable copy reach the medium, in its own time; false if it is there already, or on its way.
   bool SyncCopy();
   // Forgets the mirror and removes the copy; every object is reported as deleted.
   absl::Status Clear();
@@ -115,6 +116,7 @@ class ClusterFeed {
   void LoadSnapshot(SnapshotFetch::Result fetched);
   void RetrySync(absl::string_view why);
   void FinishSync();
+  void OnCopySynced(const std::string& path, const absl::Status& status);
   void SetSynced();
   void SetProblem(std::string problem);
   // Runs it unless this is destroyed first.
@@ -130,7 +132,9 @@ class ClusterFeed {
   bool synced_ = false;
   bool stopped_ = false;  // the log needs a newer reader
   std::string problem_;
-  bool sync_failed_ = false;  // of the durable copy, the last time
+  size_t copy_syncs_ = 0;  // files of the durable copy on their way to the medium
+  bool copy_sync_failed_ = false;
+  bool copy_sync_problem_ = false;  // the last time that all were through
 
   std::map<uint64_t, Batch> buffer_;  // by revision, of the held epoch, beyond a hole
   bool waiting_ = false;              // for reordered neighbours

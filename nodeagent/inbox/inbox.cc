@@ -14,7 +14,7 @@ namespace trivium {
 namespace {
 
 constexpr absl::Duration kWatchEvery = absl::Seconds(1);
-// A second: durable copies that reach the medium. Each may take 10 ms, in which nothing else goes on.
+// A second: durable copies that are sent to the medium. Other programs want the disk, too.
 constexpr int kSyncsAtOnce = 4;
 // Heads come at least once a second: so long without any means that the connection is dead, whatever it says.
 constexpr absl::Duration kMinPatience = absl::Seconds(5);

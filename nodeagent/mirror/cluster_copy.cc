@@ -124,16 +124,15 @@ absl::Status ClusterCopy::Replace(const std::vector<std::string>& chunks) {
 
 bool ClusterCopy::WantsReplacing() const { return log_bytes_ > std::max(kMinLog, 2 * snapshot_bytes_); }
 
-absl::Status ClusterCopy::Sync() {
-  if (new_snapshot_) {
-    TRIVIUM_ASSIGN_OR_RETURN(const std::unique_ptr<AppendFile> snapshot, files_->OpenAppend(snapshot_path_));
-    TRIVIUM_RETURN_IF_ERROR(snapshot->Sync());
-    new_snapshot_ = false;
-  }
-  if (!dirty_ || log_ == nullptr) return absl::OkStatus();
-  TRIVIUM_RETURN_IF_ERROR(log_->Sync());
-  dirty_ = false;
-  return absl::OkStatus();
+std::vector<std::string> ClusterCopy::TakeUnsynced() {
+  std::vector<std::string> paths;
+  if (std::exchange(new_snapshot_, false)) paths.push_back(snapshot_path_);
+  if (std::exchange(dirty_, false)) paths.push_back(log_path_);
+  return paths;
+}
+
+void ClusterCopy::SyncFailed(const std::string& path) {
+  (path == snapshot_path_ ? new_snapshot_ : dirty_) = true;
 }
 
 absl::Status ClusterCopy::Remove() {

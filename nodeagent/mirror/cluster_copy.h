@@ -31,9 +31,10 @@ class ClusterCopy {
   absl::Status Replace(const Replica& replica);
   // The log has outgrown the snapshot: Replace would pay.
   bool WantsReplacing() const;
-  // Everything written is on the medium afterwards.
-  absl::Status Sync();
-  bool NeedsSync() const { return dirty_ || new_snapshot_; }
+  // Files that the medium may lack something of; from now on that counts as on its way there.
+  std::vector<std::string> TakeUnsynced();
+  // It did not get there.
+  void SyncFailed(const std::string& path);
   absl::Status Remove();
 
   // Clusters that have a copy in `folder`.

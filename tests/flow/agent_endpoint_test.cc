@@ -286,6 +286,41 @@ TEST_F(AgentEndpoint, WhatTheLogAloneHasIsRemovedThere) {
   EXPECT_NE(world_.aws.mirror().Find(v1::KIND_ENDPOINT, EndpointKey(Uid(8))), nullptr) << "another node's";
 }
 
+// Settled endpoints are not looked at with every flush: what concerns them still counts at once, and does not
+// wait for the look that comes every second.
+TEST_F(AgentEndpoint, WhatConcernsSettledEndpointsCountsAtOnce) {
+  ASSERT_EQ(world_.AddPod(1, "db", "db", "10.1.1.10").code(), 0u);
+  world_.Run(absl::Milliseconds(2050));
+  v1::Object stray = *world_.aws.mirror().Find(v1::KIND_ENDPOINT, EndpointKey(Uid(1)));
+  const auto has = [&](uint64_t uid) {
+    return world_.aws.mirror().Find(v1::KIND_ENDPOINT, EndpointKey(Uid(uid))) != nullptr;
+  };
+  world_.aws.Delete(v1::KIND_ENDPOINT, EndpointKey(Uid(1)));
+  world_.aws.Commit();
+  world_.Run(absl::Milliseconds(100));
+  EXPECT_TRUE(has(1)) << "registered again";
+
+  world_.Run(absl::Milliseconds(2900));
+  stray.mutable_endpoint()->mutable_meta()->set_uid(Uid(7).ToBytes());
+  stray.mutable_endpoint()->mutable_addresses(0)->set_ip(Ip("10.1.1.17"));
+  world_.aws.Upsert(stray);
+  world_.aws.Commit();
+  world_.Run(absl::Milliseconds(100));
+  EXPECT_FALSE(has(7)) << "removed again";
+
+  world_.Run(absl::Milliseconds(2900));
+  world_.maps.SetFault([](const FakeMapIo::Write& write) { return write.map == MapId::kEndpointPolicy; });
+  world_.aws.Upsert(AllowFrom("db", "db", "aws", "cart", 5432));
+  world_.aws.Commit();
+  world_.Run(absl::Milliseconds(100));
+  v1::AgentRequest list;
+  list.mutable_list();
+  EXPECT_EQ(world_.Call(list).list().endpoints(0).state(), v1::ENDPOINT_NOT_ENFORCED);
+  world_.maps.SetFault(nullptr);
+  world_.Settle();
+  EXPECT_EQ(world_.Call(list).list().endpoints(0).state(), v1::ENDPOINT_READY);
+}
+
 // After a restore an identity's number may be given to other labels, before the endpoint is registered again.
 TEST_F(AgentEndpoint, IsNotJudgedAsWhoeverHasItsNumberNow) {
   const uint64_t before = world_.aws.revision();

@@ -138,6 +138,7 @@ absl::Status AgentWorld::Start() {
   deps.clock = &clock;
   deps.random = &random;
   deps.files = &files;
+  deps.file_sync = &file_sync;
   deps.bus = bus.get();
   deps.maps = &maps;
   deps.devices = &devices;

@@ -85,6 +85,7 @@ class AgentWorld {
   FakeBroker broker;
   FakeMapIo maps;
   FakeFiles files;
+  FakeFileSync file_sync{&files};
   FakeDeviceIo devices;
   FakeControlPlane mesh;
   FakeControlPlane aws;

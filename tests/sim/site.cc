@@ -151,6 +151,7 @@ void AgentSite::DoStart() {
   deps.clock = &clock_;
   deps.random = random_.get();
   deps.files = &files_;
+  deps.file_sync = &file_sync_;
   deps.bus = mortal_bus_.get();
   deps.maps = maps_.get();
   if (around_->lose_map_write != nullptr) {

@@ -133,6 +133,7 @@ class AgentSite final : public Site {
   std::unique_ptr<FakeMapIo> maps_;
   std::unique_ptr<MapIo> lying_maps_;
   FakeFiles files_;
+  FakeFileSync file_sync_{&files_};
   FakeFiles::Contents old_copies_;
   FakeDeviceIo devices_;
   int boots_ = 1;

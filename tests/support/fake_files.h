@@ -14,6 +14,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "base/file_sync.h"
 #include "base/files.h"
 #include "base/random.h"
 
@@ -78,6 +79,13 @@ class FakeFiles final : public Files {
     state_->seen.try_emplace(path);
     return std::make_unique<File>(state_, path);
   }
+  absl::Status Sync(const std::string& path) override {
+    if (absl::Status status = state_->May(path, 0); !status.ok()) return status;
+    const auto it = state_->seen.find(path);
+    if (it == state_->seen.end()) return absl::NotFoundError(path);
+    state_->medium[path] = it->second;
+    return absl::OkStatus();
+  }
   absl::Status Truncate(const std::string& path, uint64_t size) override {
     if (absl::Status status = state_->May(path, 0); !status.ok()) return status;
     state_->seen[path].resize(size);
@@ -122,11 +130,6 @@ class FakeFiles final : public Files {
       state_->seen[path_].append(bytes.data(), bytes.size());
       return absl::OkStatus();
     }
-    absl::Status Sync() override {
-      if (absl::Status status = state_->May(path_, 0); !status.ok()) return status;
-      state_->medium[path_] = state_->seen[path_];
-      return absl::OkStatus();
-    }
 
    private:
     const std::shared_ptr<State> state_;
@@ -135,6 +138,18 @@ class FakeFiles final : public Files {
 
   std::shared_ptr<State> state_ = std::make_shared<State>();
   size_t writes_ = 0;
+};
+
+// Syncs such files in a task of the executor that asks.
+class FakeFileSync final : public FileSync {
+ public:
+  explicit FakeFileSync(Files* files) : files_(files) {}
+  void Sync(const std::string& path, Executor* executor, Done done) override {
+    executor->Post([files = files_, path, done = std::move(done)]() mutable { done(files->Sync(path)); });
+  }
+
+ private:
+  Files* const files_;
 };
 
 }  // namespace trivium
