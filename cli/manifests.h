@@ -28,7 +28,7 @@ absl::StatusOr<std::vector<policy::Parsed>> ParseAll(absl::Span<const ManifestFi
                                                      const policy::ParseContext& context);
 
 // A request is atomic and may hold no more than one batch does; what is larger is sent in pieces. These are
-// our own bounds, well below the server's (500 changes, 256 KiB encoded).
+// our own bounds, well below the server's (1,000 changes, 256 KiB encoded).
 inline constexpr size_t kMaxPieceObjects = 200;
 inline constexpr size_t kMaxPieceBytes = 128 * 1024;
 

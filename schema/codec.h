@@ -16,7 +16,7 @@ namespace trivium {
 // This build's reader and writer version. History: 1 = first.
 inline constexpr uint32_t kWireVersion = 1;
 
-inline constexpr size_t kMaxBatchChanges = 500;
+inline constexpr size_t kMaxBatchChanges = 1000;
 inline constexpr size_t kMaxBatchBytes = 256 * 1024;   // of encoded changes
 inline constexpr size_t kMaxObjectBytes = 256 * 1024;  // of one encoded object
 inline constexpr size_t kMaxChunkBytes = 768 * 1024;   // of one snapshot chunk on the wire

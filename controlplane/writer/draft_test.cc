@@ -103,18 +103,18 @@ TEST_F(DraftTest, ChangesOfTwoActorsDoNot) {
 
 TEST_F(DraftTest, WhatDoesNotFitWaits) {
   CommitPlan(&cluster_, [&](Draft* draft) {
-    for (int i = 0; i < 499; ++i) {
+    for (int i = 0; i < 999; ++i) {
       ASSERT_TRUE(planner_.Plan(Apply(NamespaceYaml("ns" + std::to_string(i))), Ctl(), draft).ok());
     }
     const absl::StatusOr<Planned> two =
         planner_.Plan(Apply(NamespaceYaml("x") + "---\n" + NamespaceYaml("y")), Ctl(), draft);
     ASSERT_TRUE(two.ok());
     EXPECT_TRUE(two->deferred);
-    EXPECT_EQ(draft->size(), 499u);
+    EXPECT_EQ(draft->size(), 999u);
     const absl::StatusOr<Planned> one = planner_.Plan(Apply(NamespaceYaml("x")), Ctl(), draft);
     ASSERT_TRUE(one.ok());
     EXPECT_FALSE(one->deferred);
-    EXPECT_EQ(draft->size(), 500u);
+    EXPECT_EQ(draft->size(), 1000u);
   });
 }
 

@@ -108,8 +108,8 @@ TEST_F(PlanManifestTest, ObjectAboveTheLimitIsRefused) {
 
 TEST_F(PlanManifestTest, RequestAboveABatchIsRefusedWhole) {
   std::string yaml;
-  for (int i = 0; i < 501; ++i) yaml += NamespaceYaml("ns" + std::to_string(i)) + "---\n";
-  EXPECT_THAT(Do(Apply(yaml)), Refuses(StatusCode::kInvalidArgument, "more than 500 objects"));
+  for (int i = 0; i < 1001; ++i) yaml += NamespaceYaml("ns" + std::to_string(i)) + "---\n";
+  EXPECT_THAT(Do(Apply(yaml)), Refuses(StatusCode::kInvalidArgument, "more than 1000 objects"));
   EXPECT_EQ(cluster_.position().revision, 0u);
 }
 

@@ -56,10 +56,11 @@ TEST_F(WriterPaceTest, AFullerBatchIsFollowedByALongerWait) {
 TEST_F(WriterPaceTest, AFullBatchDoesNotWaitForThePace) {
   Writer::Options options;
   options.between_commits = [](size_t) { return absl::Seconds(10); };
+  options.max_queue = 10'000;
   const auto side = MakeSide(options);
-  for (int i = 0; i < 3000; ++i) Submit(side.get(), "ns" + std::to_string(i));
+  for (int i = 0; i < 6000; ++i) Submit(side.get(), "ns" + std::to_string(i));
   Run(absl::Milliseconds(100));
-  EXPECT_EQ(side->published.back().revision, 6u);  // 1 + 5 * 500; the rest waits
+  EXPECT_EQ(side->published.back().revision, 6u);  // 1 + 5 * 1000; the rest waits
   ExpectSound(*side);
 }
 
@@ -73,7 +74,7 @@ TEST_F(WriterPaceTest, ABatchThatFillsUpMeanwhileDoesNotWaitForThePace) {
   }
   const uint64_t before = side->store.commits();
   EXPECT_LT(before, 7u) << "the last ones wait";
-  for (int i = 0; i < 500; ++i) Submit(side.get(), "ns" + std::to_string(i));
+  for (size_t i = 0; i < kMaxBatchChanges; ++i) Submit(side.get(), "ns" + std::to_string(i));
   Run(absl::Milliseconds(100));
   EXPECT_EQ(side->store.commits(), before + 1);
   ExpectSound(*side);

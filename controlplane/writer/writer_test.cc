@@ -73,10 +73,10 @@ TEST_P(WriterTest, CountsWhatItCommitsAndHowLongThatTakes) {
 }
 
 TEST_P(WriterTest, ABatchHasItsLimit) {
-  for (int i = 0; i < 1100; ++i) Submit(one_.get(), "ns" + std::to_string(i));
+  for (int i = 0; i < 2100; ++i) Submit(one_.get(), "ns" + std::to_string(i));
   Run();
-  EXPECT_EQ(Rows().head.revision, 4u);  // 1 + 500 + 500 + 99
-  EXPECT_EQ(one_->published[1].changes.changes_size(), 500);
+  EXPECT_EQ(Rows().head.revision, 4u);  // 1 + 1000 + 1000 + 99
+  EXPECT_EQ(one_->published[1].changes.changes_size(), 1000);
   EXPECT_EQ(one_->published[3].changes.changes_size(), 99);
   ExpectSound(*one_);
 }
