@@ -3,6 +3,7 @@
 // doubles all of itself. Order of iteration: as inserted, until something is erased. Not thread-safe.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -87,6 +88,13 @@ class DenseMap {
     return entry.second;
   }
 
+  // Makes room in the index: so many records will not have it rebuilt on the way.
+  void reserve(size_t records) {
+    size_t slots = std::max<size_t>(index_.size(), 16);
+    while (records * 4 > slots * 3) slots *= 2;
+    if (slots > index_.size()) Rebuild(slots);
+  }
+
   // False if there was none. The last entry takes the place of the erased one.
   bool erase(const K& key) {
     const size_t slot = SlotOf(key);
@@ -139,8 +147,9 @@ class DenseMap {
       hole = slot;
     }
   }
-  void Grow() {
-    index_.assign(index_.empty() ? 16 : index_.size() * 2, 0);
+  void Grow() { Rebuild(index_.empty() ? 16 : index_.size() * 2); }
+  void Rebuild(size_t slots) {
+    index_.assign(slots, 0);
     for (size_t i = 0; i < size_; ++i) Link(i);
   }
 

@@ -39,6 +39,7 @@ void RunRandom(uint64_t keys, int steps) {
     }
     EXPECT_EQ(map.contains(key), model.contains(key));
     if (i % 997 == 0) ExpectSame(map, model);
+    if (i % 6007 == 0) map.reserve(map.size() + rng() % 5000);
   }
   ExpectSame(map, model);
   const Map copy = map;

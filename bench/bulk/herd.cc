@@ -274,7 +274,14 @@ absl::StatusOr<nlohmann::json> RunHerd(BulkWorld* world, const std::string& prog
   std::future<absl::StatusOr<std::string>> answer =
       std::async(std::launch::async, [&herd] { return herd.Ask("go"); });
   uint64_t peak = 0;
+  const absl::Time start = absl::Now();
+  absl::Time told = start;
   while (answer.wait_for(std::chrono::seconds(0)) != std::future_status::ready) {
+    if (absl::Now() - told > absl::Seconds(5)) {
+      told = absl::Now();
+      std::cerr << "  " << options.agents << " agents start: " << absl::ToInt64Seconds(told - start) << " s, "
+                << meanwhile.size() << " live changes   \r" << std::flush;
+    }
     TRIVIUM_RETURN_IF_ERROR(measure(&meanwhile));
     peak = std::max(peak, ResidentBytes(world->server().pid()));
   }

@@ -80,6 +80,17 @@ int64_t Applied::LastAt(uint32_t cluster, uint64_t revision, const std::vector<s
   return last;
 }
 
+uint64_t Applied::Latest(uint32_t cluster) const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  const auto found = steps_.find(cluster);
+  uint64_t latest = 0;
+  if (found == steps_.end()) return latest;
+  for (const std::vector<Step>& steps : found->second) {
+    if (!steps.empty()) latest = std::max(latest, steps.back().revision);
+  }
+  return latest;
+}
+
 bool Applied::WaitFor(uint32_t cluster, uint64_t revision, double seconds) const {
   const int64_t end = NowNs() + static_cast<int64_t>(seconds * 1e9);
   while (LastAt(cluster, revision) == 0) {

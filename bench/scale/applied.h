@@ -26,6 +26,8 @@ class Applied {
   int64_t LastAt(uint32_t cluster, uint64_t revision) const;
   // The same of these agents alone.
   int64_t LastAt(uint32_t cluster, uint64_t revision, const std::vector<size_t>& agents) const;
+  // The latest revision in some agent's maps; 0: none.
+  uint64_t Latest(uint32_t cluster) const;
   // False after `seconds` without.
   bool WaitFor(uint32_t cluster, uint64_t revision, double seconds) const;
 

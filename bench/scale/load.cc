@@ -191,10 +191,14 @@ class Generator {
     return absl::OkStatus();
   }
 
-  // The agents have started: their process, and all that is there in their maps.
+  // The agents have started: their process, and all that is there in their maps, their own pods included.
   absl::Status AwaitAgents(int pid) {
     agent_pids_ = {pid};
-    for (size_t i = 0; i < clusters_.size(); ++i) TRIVIUM_RETURN_IF_ERROR(AwaitApplied(i));
+    for (size_t i = 0; i < clusters_.size(); ++i) {
+      TRIVIUM_RETURN_IF_ERROR(AwaitApplied(i));
+      revisions_[i] = std::max(revisions_[i], applied_.Latest(clusters_[i].id));
+      TRIVIUM_RETURN_IF_ERROR(AwaitApplied(i));
+    }
     return absl::OkStatus();
   }
 

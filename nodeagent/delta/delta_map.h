@@ -60,14 +60,23 @@ class DeltaMap {
   // What is wanted.
   void Set(const Key& key, const Value& value, const Note& note = {}) {
     ++changes_;
-    const std::optional<Value> actual = Actual(key);
-    desired_[key] = {value, note};
-    Erase(&extra_, key);
-    failed_.erase(key);
-    if (actual.has_value() && SameBytes(*actual, value)) {
-      Erase(&stale_, key);
-    } else {
+    Forgive(key);
+    const size_t before = desired_.size();
+    Wanted& wanted = desired_[key];
+    const bool inserted = desired_.size() != before;
+    std::optional<Value> actual;
+    if (!inserted) {
+      const auto stale = stale_.find(key);
+      actual = stale == stale_.end() ? std::optional<Value>(wanted.value) : stale->second;
+    } else if (const auto extra = extra_.find(key); extra != extra_.end()) {
+      actual = extra->second;
+      EraseAt(&extra_, extra);
+    }
+    wanted = {value, note};
+    if (!actual.has_value() || !SameBytes(*actual, value)) {
       stale_[key] = actual;
+    } else if (!inserted) {
+      Erase(&stale_, key);
     }
   }
   void Remove(const Key& key) {
@@ -76,26 +85,30 @@ class DeltaMap {
     const std::optional<Value> actual = Actual(key);
     desired_.erase(key);
     Erase(&stale_, key);
-    failed_.erase(key);
+    Forgive(key);
     if (actual.has_value()) extra_[key] = *actual;
   }
 
   // What the kernel holds: as read, or as a write has just changed it. nullopt: no entry.
   void SetActual(const Key& key, const std::optional<Value>& actual) {
     ++changes_;
-    failed_.erase(key);
-    Erase(&extra_, key);
+    Forgive(key);
     const auto* desired = desired_.find(key);
-    if (desired == nullptr) {
-      if (actual.has_value()) extra_[key] = *actual;
+    if (desired == nullptr && actual.has_value()) {
+      extra_[key] = *actual;
+    } else if (desired == nullptr) {
+      Erase(&extra_, key);
     } else if (actual.has_value() && SameBytes(*actual, desired->second.value)) {
       Erase(&stale_, key);
     } else {
       stale_[key] = actual;
     }
   }
-  // Makes room for what the kernel is about to be found to hold.
-  void ReserveActual(size_t entries) { extra_.reserve(entries); }
+  // Makes room for what the kernel is about to be found to hold, most of which will be wanted.
+  void ReserveActual(size_t entries) {
+    extra_.reserve(entries);
+    desired_.reserve(entries);
+  }
   // A write of this key failed; the kernel holds what it held.
   void Failed(const Key& key) { failed_.insert(key); }
   // Makes failed keys pending again.
@@ -142,7 +155,15 @@ class DeltaMap {
   static constexpr size_t kKeepRoom = 1024;
   template <typename Map>
   static void Erase(Map* map, const Key& key) {
-    if (map->erase(key) > 0 && map->empty() && map->capacity() > kKeepRoom) Map().swap(*map);
+    if (const auto at = map->find(key); at != map->end()) EraseAt(map, at);
+  }
+  template <typename Map>
+  static void EraseAt(Map* map, typename Map::iterator at) {
+    map->erase(at);
+    if (map->empty() && map->capacity() > kKeepRoom) Map().swap(*map);
+  }
+  void Forgive(const Key& key) {
+    if (!failed_.empty()) failed_.erase(key);
   }
 
   DesiredMap desired_;
