@@ -1,8 +1,7 @@
 # A sanitized build compiles several files as one (CMAKE_UNITY_BUILD), for half of its time goes into headers. These have
 # files whose unnamed namespaces share a name.
 set(TRIVIUM_FILE_BY_FILE
-    agent agent_framing cli_commands cli_view_test conntrack_packet_test planner policy policy_parse_test policy_reference
-    schema_proto sql_store)
+    agent agent_framing cli_commands cli_view_test planner policy policy_parse_test policy_reference schema_proto sql_store)
 
 function(trivium_unity name)
   if(name IN_LIST TRIVIUM_FILE_BY_FILE)

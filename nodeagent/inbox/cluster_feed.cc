@@ -218,7 +218,14 @@ void ClusterFeed::WaitForNeighbours() {
   });
 }
 
-void ClusterFeed::Resync() { StartSync(false); }
+void ClusterFeed::Resync() {
+  if (!backing_off_) return StartSync(false);
+  // What failed over the lost connection need not wait on the new one.
+  backing_off_ = false;
+  backoff_.Reset();
+  patience_ = kMinPatience;
+  EnterSyncSoon();
+}
 
 void ClusterFeed::StartSync(bool snapshot) {
   if (stopped_) return;
@@ -228,6 +235,10 @@ void ClusterFeed::StartSync(bool snapshot) {
     return;
   }
   syncing_ = true;
+  EnterSyncSoon();
+}
+
+void ClusterFeed::EnterSyncSoon() {
   After(absl::Milliseconds(deps_.random->Below(kMaxJitterMs + 1)), [this] { EnterSync(); });
 }
 
@@ -260,7 +271,10 @@ void ClusterFeed::RetrySync(absl::string_view why) {
                 replica_.position().revision, absl::ToInt64Milliseconds(delay), std::string(why));
   fetch_ = nullptr;
   place_.Release();
-  After(delay, [this] { EnterSync(); });
+  backing_off_ = true;
+  After(delay, [this, retry = ++retries_] {
+    if (retry == retries_ && std::exchange(backing_off_, false)) EnterSync();
+  });
 }
 
 void ClusterFeed::FinishSync() {

@@ -110,6 +110,8 @@ class ClusterFeed {
   void StartSync(bool snapshot);
   // With a place at the gate, as soon as there is one.
   void EnterSync();
+  // The same after a moment, which differs from agent to agent.
+  void EnterSyncSoon();
   void SendSync();
   void OnSyncReply(absl::StatusOr<std::string> bytes);
   void Fetch(const v1::SnapshotOpen& open);
@@ -140,7 +142,9 @@ class ClusterFeed {
   bool waiting_ = false;              // for reordered neighbours
   bool syncing_ = false;              // a request, a chunk or a retry is under way
   bool want_snapshot_ = false;
-  bool again_ = false;  // asked for while under way
+  bool again_ = false;        // asked for while under way
+  bool backing_off_ = false;  // the next attempt waits
+  uint64_t retries_ = 0;
   SyncGate::Place place_;
   absl::Duration patience_;  // with one request
   std::unique_ptr<SnapshotFetch> fetch_;

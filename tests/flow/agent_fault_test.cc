@@ -179,6 +179,21 @@ TEST_F(AgentFault, ADiskThatIsFullForAWhileIsNoLastingProblem) {
   EXPECT_EQ(Applied("gcp").problem(), "");
 }
 
+TEST_F(AgentFault, AHealedConnectionDoesNotWaitForWhatFailedBefore) {
+  for (uint64_t i = 1; i <= 5; ++i) {
+    world_.gcp.Upsert(EndpointObject(100 + i, 1, 60001, absl::StrCat("10.2.1.", 20 + i)));
+    const uint64_t revision = world_.gcp.Commit(false);
+    world_.gcp.PublishHead();
+    world_.Run(absl::Milliseconds(10));  // it knows that it lacks something, and is about to ask
+    world_.Disconnect(false);
+    world_.Run(absl::Seconds(20));
+    ASSERT_LT(Applied("gcp").received(), revision);
+    world_.Connect();
+    world_.Run(absl::Milliseconds(200));
+    EXPECT_EQ(Applied("gcp").received(), revision);
+  }
+}
+
 // A clock that went back must not make its reports look older than those of the run before.
 TEST_F(AgentFault, ReportsOfALaterRunAreLaterWhateverTheClockSays) {
   const int64_t first = world_.app->Status().start_ms();

@@ -142,4 +142,8 @@ GUARDS = [
           "local_changes_ += registered_here_.insert(uid).second;",
           "registered_here_.insert(uid);",
           "agent_endpoint_flow_test", "AgentEndpoint.WhatConcernsSettled*"),
+    Guard("a new connection ends the pauses of the old one", "nodeagent/inbox/cluster_feed.cc",
+          "if (!backing_off_) return StartSync(false);",
+          "return StartSync(false);",
+          "agent_fault_flow_test", "AgentFault.AHealedConnection*"),
 ]
