@@ -100,7 +100,7 @@ TEST(Files, WritesWholeFilesAndAppends) {
   std::filesystem::remove_all(folder);
 }
 
-// Everything but Sync, which waits until it is let go.
+// Its Sync waits until it is let go; nothing else is asked of it.
 class SlowDisk final : public Files {
  public:
   absl::StatusOr<std::string> Read(const std::string&) override { return absl::UnimplementedError(""); }

@@ -116,11 +116,12 @@ ClusterService::ClusterService(const ControlPlaneConfig& config, const ServedClu
   }
   agents_.Observe([this, alive = alive_.Watch()](const v1::AgentStatus& status) {
     if (alive.expired()) return;
-    WatchClaims(status);
-    liveness_.OnReport(status);
     for (const v1::AppliedCluster& applied : status.applied()) {
-      if (applied.cluster() == cluster_.name) pacer_.OnReport(applied, drivers_.clock->Monotonic());
+      if (applied.cluster() != cluster_.name) continue;
+      WatchClaim(applied);
+      pacer_.OnReport(applied, drivers_.clock->Monotonic());
     }
+    liveness_.OnReport(status);
   });
 }
 
@@ -273,22 +274,17 @@ void ClusterService::RetireIdentities(std::vector<uint32_t> numbers) {
 
 // An agent that holds more than this mirror: the mirror is behind, or SQL has lost something. Epochs are
 // times; one from far ahead is no epoch that ever was, and a new one would have to be beyond it.
-void ClusterService::WatchClaims(const v1::AgentStatus& status) {
+void ClusterService::WatchClaim(const v1::AppliedCluster& applied) {
   const auto latest_epoch = static_cast<uint64_t>(absl::ToUnixSeconds(drivers_.clock->Now() + kClocksDiffer));
   const Position& held = mirror_->position();
-  for (const v1::AppliedCluster& applied : status.applied()) {
-    const absl::StatusOr<Id128> batch = Id128::FromBytes(applied.batch());
-    if (applied.cluster() != cluster_.name || !batch.ok() || drivers_.clock->Monotonic() < next_claim_ ||
-        applied.epoch() > latest_epoch) {
-      continue;
-    }
-    const Position claim{applied.epoch(), applied.received(), *batch};
-    if (std::pair(claim.epoch, claim.revision) <= std::pair(held.epoch, held.revision)) continue;
-    follower_->OnClaim(claim, [this, alive = alive_.Watch()] {
-      if (alive.expired()) return;
-      next_claim_ = drivers_.clock->Monotonic() + kBetweenClaims;
-    });
-  }
+  const absl::StatusOr<Id128> batch = Id128::FromBytes(applied.batch());
+  if (!batch.ok() || drivers_.clock->Monotonic() < next_claim_ || applied.epoch() > latest_epoch) return;
+  const Position claim{applied.epoch(), applied.received(), *batch};
+  if (std::pair(claim.epoch, claim.revision) <= std::pair(held.epoch, held.revision)) return;
+  follower_->OnClaim(claim, [this, alive = alive_.Watch()] {
+    if (alive.expired()) return;
+    next_claim_ = drivers_.clock->Monotonic() + kBetweenClaims;
+  });
 }
 
 void ClusterService::Drain(absl::AnyInvocable<void()> done) {

@@ -90,7 +90,7 @@ class ClusterService {
               std::function<absl::StatusOr<Planned>(const Caller&, Draft*)> plan, Writer::Answer answer);
   void LeaseIfNeeded();
   void RetireIdentities(std::vector<uint32_t> numbers);
-  void WatchClaims(const v1::AgentStatus& status);
+  void WatchClaim(const v1::AppliedCluster& applied);
 
   const std::string instance_;
   const uint64_t identities_ahead_;

@@ -34,8 +34,8 @@ ClusterFeed::ClusterFeed(Options options, Deps deps, SyncGate* gate)
 
 ClusterFeed::~ClusterFeed() = default;
 
-void ClusterFeed::After(absl::Duration delay, std::function<void()> task) {
-  deps_.executor->PostAfter(delay, [alive = alive_.Watch(), task = std::move(task)] {
+Executor::TimerId ClusterFeed::After(absl::Duration delay, std::function<void()> task) {
+  return deps_.executor->PostAfter(delay, [alive = alive_.Watch(), task = std::move(task)] {
     if (!alive.expired()) task();
   });
 }
@@ -219,9 +219,9 @@ void ClusterFeed::WaitForNeighbours() {
 }
 
 void ClusterFeed::Resync() {
-  if (!backing_off_) return StartSync(false);
+  if (retry_ == Executor::kNoTimer) return StartSync(false);
   // What failed over the lost connection need not wait on the new one.
-  backing_off_ = false;
+  deps_.executor->Cancel(std::exchange(retry_, Executor::kNoTimer));
   backoff_.Reset();
   patience_ = kMinPatience;
   EnterSyncSoon();
@@ -271,9 +271,9 @@ void ClusterFeed::RetrySync(absl::string_view why) {
                 replica_.position().revision, absl::ToInt64Milliseconds(delay), std::string(why));
   fetch_ = nullptr;
   place_.Release();
-  backing_off_ = true;
-  After(delay, [this, retry = ++retries_] {
-    if (retry == retries_ && std::exchange(backing_off_, false)) EnterSync();
+  retry_ = After(delay, [this] {
+    retry_ = Executor::kNoTimer;
+    EnterSync();
   });
 }
 

@@ -122,7 +122,7 @@ class ClusterFeed {
   void SetSynced();
   void SetProblem(std::string problem);
   // Runs it unless this is destroyed first.
-  void After(absl::Duration delay, std::function<void()> task);
+  Executor::TimerId After(absl::Duration delay, std::function<void()> task);
 
   const Options options_;
   const Deps deps_;
@@ -142,9 +142,8 @@ class ClusterFeed {
   bool waiting_ = false;              // for reordered neighbours
   bool syncing_ = false;              // a request, a chunk or a retry is under way
   bool want_snapshot_ = false;
-  bool again_ = false;        // asked for while under way
-  bool backing_off_ = false;  // the next attempt waits
-  uint64_t retries_ = 0;
+  bool again_ = false;  // asked for while under way
+  Executor::TimerId retry_ = Executor::kNoTimer;
   SyncGate::Place place_;
   absl::Duration patience_;  // with one request
   std::unique_ptr<SnapshotFetch> fetch_;

@@ -143,7 +143,7 @@ GUARDS = [
           "registered_here_.insert(uid);",
           "agent_endpoint_flow_test", "AgentEndpoint.WhatConcernsSettled*"),
     Guard("a new connection ends the pauses of the old one", "nodeagent/inbox/cluster_feed.cc",
-          "if (!backing_off_) return StartSync(false);",
+          "if (retry_ == Executor::kNoTimer) return StartSync(false);",
           "return StartSync(false);",
           "agent_fault_flow_test", "AgentFault.AHealedConnection*"),
 ]
